@@ -15,22 +15,26 @@ description:
   - Makes one LXC container what you declare it to be, with its limits, mounts, devices, network and directories.
   - A second run of an unchanged task changes nothing. What was changed by hand is put back.
   - The module behaves like the LXC driver of Nomad 0.8, for people who want its tasks without its servers.
-  - B(Declaration.) With O(template), and O(state) V(present), V(started), V(restarted) or V(frozen), a call declares the task.
-    The container is made if it is missing, and converged to exactly the given options. An option that is no longer given goes
-    back to its default. For example, the memory limit is lifted when O(memory_mb) is dropped.
-  - B(Command.) Without O(template), with O(state) V(stopped) or V(absent), and for a container that this collection did not
-    make, a call is a command. It changes the state alone. A configuration option given with a command is an error. These may be
-    given with a command - O(kill_timeout), O(purge), and the policy options O(lxc_path), O(alloc_dir), O(volumes_enabled),
-    O(max_kill_timeout), O(network_mode), O(network_link), O(host_network_admin) and O(default_config).
-  - If anything fails, what the run has made is undone, and what stood before stays. A task that ran before the run runs again
-    with its former configuration. The error names the step and repeats the last words of liblxc or of the template.
+  - B(Declaration.) With O(template), and O(state) V(present), V(started), V(restarted) or V(frozen), a call declares
+    the task. The container is made if it is missing, and converged to exactly the given options. An option that is no
+    longer given goes back to its default. For example, the memory limit is lifted when O(memory_mb) is dropped.
+  - B(Command.) Without O(template), with O(state) V(stopped) or V(absent), and for a container that this collection
+    did not make, a call is a command. It changes the state alone. A configuration option given with a command is an
+    error. These may be given with a command - O(kill_timeout), O(purge), and the policy options O(lxc_path),
+    O(alloc_dir), O(volumes_enabled), O(max_kill_timeout), O(network_mode), O(network_link), O(host_network_admin) and
+    O(default_config).
+  - If anything fails, what the run has made is undone, and what stood before stays. A task that ran before the run
+    runs again with its former configuration. The error names the step and repeats the last words of liblxc or of the
+    template.
 options:
   name:
     description:
       - The name of the task. Required unless O(handle) is given.
       - It matches C([A-Za-z0-9][A-Za-z0-9_.-]*) and is not V(alloc).
-      - The container is called C(<name>-<alloc_id>), or C(<name>) without O(alloc_id). Its name has at most 64 characters.
-      - A container of that name which this collection did not make for this task is never touched by name. Use O(handle) for it.
+      - The container is called C(<name>-<alloc_id>), or C(<name>) without O(alloc_id). Its name has at most 64
+        characters.
+      - A container of that name which this collection did not make for this task is never touched by name. Use
+        O(handle) for it.
     type: str
   alloc_id:
     description:
@@ -41,22 +45,22 @@ options:
   handle:
     description:
       - Acts on the container that this handle names, instead of O(name) and O(alloc_id).
-      - A handle is a JSON object such as RV(handle), or one that Nomad's LXC driver wrote. C(ContainerName) and C(LxcPath) are
-        needed, C(KillTimeout) (in nanoseconds) is optional, and everything else is passed over.
+      - A handle is a JSON object such as RV(handle), or one that Nomad's LXC driver wrote. C(ContainerName) and
+        C(LxcPath) are needed, C(KillTimeout) (in nanoseconds) is optional, and everything else is passed over.
       - The container need not have been made by this collection. One that was not can only be commanded, not declared.
     type: json
   state:
     description:
       - V(present) - the container exists with this configuration. A running one is left running.
       - V(started) - the same, and it runs. A frozen one is thawed. One whose init has died is started again.
-      - V(stopped) - the container is asked to shut down, and killed when O(kill_timeout) is over. A frozen one is thawed first.
-        It and its directories stay.
+      - V(stopped) - the container is asked to shut down, and killed when O(kill_timeout) is over. A frozen one is
+        thawed first. It and its directories stay.
       - V(restarted) - stopped as with V(stopped), then started. This is always a change.
       - V(frozen) - the container runs, and its processes are frozen.
-      - V(absent) - stopped as with V(stopped), then destroyed together with its root file system. The task's C(secrets) is
-        removed as well. C(local) and C(alloc) stay unless O(purge) is V(true).
-      - A container that does not exist is created by a declaration. V(stopped) and V(absent) have nothing to do then. Any other
-        command is an error.
+      - V(absent) - stopped as with V(stopped), then destroyed together with its root file system. The task's
+        C(secrets) is removed as well. C(local) and C(alloc) stay unless O(purge) is V(true).
+      - A container that does not exist is created by a declaration. V(stopped) and V(absent) have nothing to do then.
+        Any other command is an error.
     type: str
     choices:
       - started
@@ -70,12 +74,13 @@ options:
     description:
       - The name of an installed LXC template, such as V(busybox) or V(download), or the path of one.
       - With it the call is a declaration, without it a command.
-      - It runs when the container is created. A change needs a new root file system, see O(recreate). A template's name and its
-        path are the same template.
+      - It runs when the container is created. A change needs a new root file system, see O(recreate). A template's
+        name and its path are the same template.
     type: str
   distro:
     description:
-      - The distribution. Passed to the template as C(--dist). The template V(download) needs it, and O(release) and O(arch).
+      - The distribution. Passed to the template as C(--dist). The template V(download) needs it, and O(release) and
+        O(arch).
       - A template that does not know the argument gets none, and a warning names this option.
       - A change needs a new root file system, see O(recreate).
     type: str
@@ -166,10 +171,10 @@ options:
   volumes:
     description:
       - Directories and files of the host that are bound into the container, writable, each as C(source:target).
-      - A relative source is relative to the task's directory, RV(task.dirs.task). A source must exist, or be a directory that
-        this run makes.
-      - The target is relative to the root of the container. It is created if it is missing. One that begins with C(/), and one
-        with C(..) in it, is refused.
+      - A relative source is relative to the task's directory, RV(task.dirs.task). A source must exist, or be a
+        directory that this run makes.
+      - The target is relative to the root of the container. It is created if it is missing. One that begins with
+        C(/), and one with C(..) in it, is refused.
       - An entry has exactly one colon. For a path that holds one, or a read-only mount, use O(mounts).
       - See O(volumes_enabled) for what an operator may forbid.
       - A change takes effect at the next start of the container, see O(restart_on_change).
@@ -201,7 +206,8 @@ options:
         default: false
       create:
         description:
-          - What to create in the container if the target is missing, V(dir) or V(file). V(auto) takes what the source is.
+          - What to create in the container if the target is missing, V(dir) or V(file). V(auto) takes what the source
+            is.
         type: str
         choices:
           - auto
@@ -210,8 +216,9 @@ options:
         default: auto
   devices:
     description:
-      - Device nodes of the host that the container may use. Every other device is denied, except LXC's standard set (such as
-        C(/dev/null), C(/dev/zero), C(/dev/random), C(/dev/tty) and the terminals).
+      - Device nodes of the host that the container may use.
+      - Every other device is denied, except LXC's standard set - C(null), C(zero), C(full), C(random), C(urandom),
+        C(tty), C(console), C(ptmx), C(pts) and C(fuse) in C(/dev).
       - See O(volumes_enabled) for what an operator may forbid.
       - A change takes effect at the next start of the container, see O(restart_on_change).
     type: list
@@ -228,30 +235,32 @@ options:
         type: str
       permissions:
         description:
-          - What the container may do with the device. One or more of C(r) (read), C(w) (write) and C(m) (make the node).
+          - What the container may do with the device. One or more of C(r) (read), C(w) (write) and C(m) (make the
+            node).
         type: str
         default: rwm
   memory_mb:
     description:
       - The memory limit in MiB (1024 x 1024 bytes), at least 1. When it is not set, there is no limit.
       - A change is made on the running container, without a restart, and is kept over stop and start.
-      - A limit below what the task holds and can not give back is refused, and the error names the usage. The module never
-        causes an out-of-memory kill.
+      - A limit below what the task holds and can not give back is refused, and the error names the usage. The module
+        never causes an out-of-memory kill.
     type: int
   cpu_shares:
     description:
-      - The CPU weight on the scale of cgroup v1, from 2 to 262144. When it is not set, the kernel's default holds, which is
-        1024.
+      - The CPU weight on the scale of cgroup v1, from 2 to 262144. When it is not set, the kernel's default holds,
+        which is 1024.
       - On cgroup v2, it is converted to C(cpu.weight), where 1024 shares are the weight 100.
       - A change is made on the running container, without a restart, and is kept over stop and start.
     type: int
   kill_timeout:
     description:
       - How long the container's shutdown may take before it is killed.
-      - A number of seconds, or a Go duration such as V(1m30s) or V(500ms). Less than a second is honoured. Zero or less becomes
-        one second.
+      - A number of seconds, or a Go duration such as V(1m30s) or V(500ms). Less than a second is honoured. Zero or
+        less becomes one second.
       - The effective value is never more than O(max_kill_timeout). It is returned in RV(task.kill_timeout).
-      - When it is not set, the one of O(handle) is used, else, in a command, the one that was declared last, else 5 seconds.
+      - When it is not set, the one of O(handle) is used, else, in a command, the one that was declared last, else 5
+        seconds.
       - A change needs no restart.
     type: str
   hostname:
@@ -267,8 +276,8 @@ options:
   environment:
     description:
       - Environment variables of the container's first process, by name.
-      - The values are shown nowhere, neither in RV(diff), RV(actions) and errors, nor in logs. They are stored in the container's
-        configuration file, and its processes can read them.
+      - The values are shown nowhere, neither in RV(diff), RV(actions) and errors, nor in logs. They are stored in the
+        container's configuration file, and its processes can read them.
       - A change takes effect at the next start of the container, see O(restart_on_change).
     type: dict
   autostart:
@@ -279,11 +288,11 @@ options:
     default: false
   lxc_config:
     description:
-      - Further keys of the container's LXC configuration. A value, or a list of values for a key that may stand more than once.
-        Booleans become V(0) or V(1).
-      - Keys that other options own are refused by name. These are C(lxc.net.0.type), C(lxc.net.0.link), C(lxc.net.0.flags),
-        C(lxc.mount*), the cgroup keys of the limits and devices, C(lxc.log.*), C(lxc.rootfs.*), C(lxc.uts.name),
-        C(lxc.init.cmd), C(lxc.environment), C(lxc.start.auto) and C(lxc.include).
+      - Further keys of the container's LXC configuration. A value, or a list of values for a key that may stand more
+        than once. Booleans become V(0) or V(1).
+      - Keys that other options own are refused by name. These are C(lxc.net.0.type), C(lxc.net.0.link),
+        C(lxc.net.0.flags), C(lxc.mount*), the cgroup keys of the limits and devices, C(lxc.log.*), C(lxc.rootfs.*),
+        C(lxc.uts.name), C(lxc.init.cmd), C(lxc.environment), C(lxc.start.auto) and C(lxc.include).
       - C(lxc.cap.drop) is merged with what the module drops by itself.
       - C(lxc.cap.keep) stands instead of a drop. With O(network_mode=host), it can not hold C(net_admin) unless
         O(host_network_admin) is V(true).
@@ -293,8 +302,8 @@ options:
   recreate:
     description:
       - Whether the container may be destroyed and created again. B(Its root file system is lost then).
-      - A new root file system is needed for a change of O(template), O(distro), O(release), O(arch), O(image_variant),
-        O(image_server), O(template_args) or O(default_config).
+      - A new root file system is needed for a change of O(template), O(distro), O(release), O(arch),
+        O(image_variant), O(image_server), O(template_args) or O(default_config).
       - V(never) - such a change is an error that names the options with their old and new values, and changes nothing.
       - V(on_change) - the container is created again if such an option changed.
       - V(always) - the container is created again in every run. This is always a change.
@@ -308,14 +317,14 @@ options:
   restart_on_change:
     description:
       - Whether a running task is restarted when a change takes effect only at its next start.
-      - With V(false), the change is written to the configuration, a warning says what waits, and the next run that may restart
-        the task does so.
+      - With V(false), the change is written to the configuration, a warning says what waits, and the next run that
+        may restart the task does so.
     type: bool
     default: true
   purge:
     description:
-      - With O(state=absent), also removes the task's directories, and the directory of the alloc when no other task's directory
-        is left in it.
+      - With O(state=absent), also removes the task's directories, and the directory of the alloc when no other task's
+        directory is left in it.
       - It follows no symbolic link and crosses no mount. What was bound into the container is never removed.
     type: bool
     default: false
@@ -333,20 +342,24 @@ attributes:
     details:
       - The diff shows the options that differ, before and after. Values of O(environment) are hidden.
 notes:
-  - Every task has the directories C(/local), C(/alloc) and C(/secrets). On the host, they lie in O(alloc_dir), see RV(task.dirs).
-    C(local) is the task's own. C(alloc) is shared by the tasks of an alloc. C(secrets) is the task's own too, a small file system
-    in memory with mode C(0700). It is kept over stop and start, emptied by a reboot of the host, and removed with the container.
+  - Every task has the directories C(/local), C(/alloc) and C(/secrets). On the host, they lie in O(alloc_dir), see
+    RV(task.dirs). C(local) is the task's own. C(alloc) is shared by the tasks of an alloc.
+  - C(secrets) is the task's own too. It is a file system in memory of 1 MiB with mode C(0700), and nothing can be
+    executed from it. It is there from V(present) on, kept over stop, start and restart, emptied by a reboot of the
+    host, and removed with the container.
   - Changed on the running container, without a restart - O(memory_mb), O(cpu_shares) and O(kill_timeout).
-  - Changed with a restart of a running container, unless O(restart_on_change=false) - O(volumes), O(mounts), O(devices),
-    O(network_mode), O(network_link), O(host_network_admin), O(hostname), O(init), O(environment) and O(lxc_config).
-  - Changed only with a new root file system, see O(recreate) - O(template), O(distro), O(release), O(arch), O(image_variant),
-    O(image_server), O(template_args) and O(default_config).
-  - A newline or a NUL character in the value of any option is refused. In an LXC configuration, a newline begins a new key.
+  - Changed with a restart of a running container, unless O(restart_on_change=false) - O(volumes), O(mounts),
+    O(devices), O(network_mode), O(network_link), O(host_network_admin), O(hostname), O(init), O(environment) and
+    O(lxc_config).
+  - Changed only with a new root file system, see O(recreate) - O(template), O(distro), O(release), O(arch),
+    O(image_variant), O(image_server), O(template_args) and O(default_config).
+  - A newline or a NUL character in the value of any option is refused. In an LXC configuration, a newline begins a
+    new key.
   - Calls on one container take turns, on a lock under C(/run/lock/nomadic-lxc). The wait for it has a limit.
-  - liblxc sees a running container only from the network namespace in which it was started. From another one, it calls the
-    container stopped. The module finds that out, says so, and does nothing.
-  - If the interpreter of the managed host has no LXC binding or no voluptuous, the module runs itself again under a system
-    Python that has both.
+  - liblxc sees a running container only from the network namespace in which it was started. From another one, it
+    calls the container stopped. The module finds that out, says so, and does nothing.
+  - If the interpreter of the managed host has no LXC binding or no voluptuous, the module runs itself again under a
+    system Python that has both.
 seealso:
   - module: community.general.lxc_container
   - name: Module defaults
@@ -404,7 +417,7 @@ EXAMPLES = r"""
         target: /etc/ssl/certs
         read_only: true
     devices:
-      - path: /dev/fuse
+      - path: /dev/ttyUSB0
         permissions: rw
 
 - name: Give the task a fixed address, and environment variables
@@ -507,8 +520,8 @@ errors:
     - "unsupported absolute container mount point: '/var'"
 forced:
   description:
-    - Whether the last stop took a kill, since the shutdown was not over in O(kill_timeout). Null unless this run stopped the
-      container.
+    - Whether the last stop took a kill, since the shutdown was not over in O(kill_timeout). Null unless this run
+      stopped the container.
   returned: success
   type: bool
   sample: false
@@ -554,8 +567,8 @@ task:
       sample: running
     init_pid:
       description:
-        - The pid of the container's init, as the host sees it. V(-1) while nothing runs, and in check mode where a start would
-          happen.
+        - The pid of the container's init, as the host sees it. V(-1) while nothing runs, and in check mode where a
+          start would happen.
       type: int
       sample: 4242
     handle:
