@@ -1,0 +1,100 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=bash
+#
+# What the scripts share. To be sourced, by bash; the caller has set `program`, its own name.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+python=/usr/bin/python3
+cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/nomadic-lxc
+
+# The user's Ansible and Python settings must not change what is run here. A bare host has no locale, and Ansible wants UTF-8.
+unset "${!ANSIBLE_@}" PYTHONPATH PYTHONHOME PYTHONSTARTUP
+export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
+exec </dev/null
+
+say() { printf '%s: %s\n' "${program:?}" "$*"; }
+die() {
+    printf '%s: %s\n' "${program:?}" "$*" >&2
+    exit 1
+}
+
+# Prints the comment block at the head of a script, which is its help.
+show_help() { sed -n '/^#$/,/^[^#]/s/^# \{0,1\}//p' "$1" | sed '1{/^$/d}'; }
+
+need_host() {
+    [ "$(id -u)" = 0 ] || die "must run as root: it installs packages and starts containers."
+    [ -x /usr/bin/apt-get ] || die "needs a Debian host (12 or 13): there is no apt-get here."
+    [ -x "$python" ] || die "needs the system's Python: install the package python3."
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        die "needs Python 3.11 or newer as $python, as on Debian 12: ansible-core 2.19 does."
+    mkdir -p "$cache" || die "can't make its cache folder $cache: set XDG_CACHE_HOME to a folder that can be written."
+}
+
+# need_packages PACKAGE...: installs those Debian packages that are missing.
+need_packages() {
+    local package log missing=()
+    for package; do
+        [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    say "installing Debian packages: ${missing[*]}"
+    log=$cache/apt.log
+    if ! apt-get update --error-on=any >"$log" 2>&1; then
+        die "can't reach Debian's packages, is the network there? ($(grep -m 1 '^[EW]:' "$log"))"
+    fi
+    if ! apt-get install -y --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
+        die "can't install the Debian packages ${missing[*]}: $(grep -m 1 '^E:' "$log") All of apt's output is in $log."
+    fi
+}
+
+# need_venv NAME REQUIREMENTS [OPTION...]: makes the virtual environment of exactly these packages, once, and sets `venv` to it.
+# OPTIONs are those of `python3 -m venv`.
+need_venv() {
+    local name=$1 requirements=$2 log=$cache/pip-$1.log key
+    shift 2
+    key=$({ "$python" --version && cat "$root"/tests/requirements*.txt; } | sha256sum | cut -c 1-12)
+    venv=$cache/venv-$name-$key
+    exec 8>"$cache/venv-$name.lock"
+    flock 8
+    if [ ! -e "$venv/.complete" ]; then
+        say "making the Python environment $venv"
+        rm -rf "$cache/venv-$name"-*
+        "$python" -m venv "$@" "$venv" >"$log" 2>&1 || die "can't make the Python environment: $(tail -n 1 "$log")"
+        if ! "$venv/bin/pip" install --disable-pip-version-check -r "$root/tests/$requirements" >"$log" 2>&1; then
+            die "can't install the Python packages of tests/$requirements, is the network there?" \
+                "($(grep -m 1 '^ERROR' "$log")) All of pip's output is in $log."
+        fi
+        : >"$venv/.complete"
+    fi
+    exec 8>&-
+}
+
+# make_work: makes a folder for this run and sets `work` to it; it goes when the script ends.
+make_work() {
+    work=$(mktemp -d "/tmp/nomadic-lxc-${program##*/}.XXXXXX")
+    trap 'rm -rf --one-file-system "$work"' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    export ANSIBLE_HOME=$work/ansible ANSIBLE_COLLECTIONS_PATH=$work/collections
+    export ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false
+    collection=$ANSIBLE_COLLECTIONS_PATH/ansible_collections/nomadic/lxc
+    mkdir -p "$(dirname "$collection")"
+}
+
+# in_private_network COMMAND...: runs it where the host's network is out of reach and a bridge lxcbr0 is there.
+in_private_network() {
+    HOST_NETWORK=$(readlink /proc/self/ns/net) unshare --net --mount --propagation unchanged bash "$root/scripts/_private_network.sh" "$@"
+}
+
+# ansible-test keeps its own environments under HOME: they go to the cache folder.
+ansible_test() {
+    local home=$cache/home bootstrap pip
+    mkdir -p "$home/.config" "$home/.ansible/test/cache"
+    [ ! -d "${HOME:-/root}/.config/pip" ] || ln -sfn "${HOME:-/root}/.config/pip" "$home/.config/pip"
+    pip=$(sed -n "s/^ *pip='\([0-9.]*\)',$/\1/p" "$venv"/lib/python3*/site-packages/ansible_test/_internal/python_requirements.py)
+    bootstrap=$home/.ansible/test/cache/get_pip_${pip//./_}.py
+    cp "$collection/scripts/_get_pip.py" "$bootstrap"
+    (cd "$collection" && HOME=$home "$venv/bin/ansible-test" "$@")
+}
