@@ -440,7 +440,7 @@ class Cgroup:
                 raise
             return True
 
-        if not self._reclaimed(attempt):
+        if not self._reclaimed(attempt, limit):
             if limit is None:
                 raise self._error(failing, "the kernel says that it is busy", "Run this again.")
             raise self._refusal(limit, self.memory_usage())
@@ -469,15 +469,16 @@ class Cgroup:
                 usage = self.memory_usage()
                 return usage is not None and usage <= limit
 
-            if not self._reclaimed(attempt):
+            if not self._reclaimed(attempt, limit):
                 raise self._refusal(limit, self.memory_usage())
             self._put("memory", "memory.max", str(limit), failing)
 
-    def _reclaimed(self, attempt: t.Callable[[], bool]) -> bool:
-        """Try until it works, while page cache is still being written out; False if memory can't be given back."""
+    def _reclaimed(self, attempt: t.Callable[[], bool], limit: int | None) -> bool:
+        """Try until it works, while the disk is being given page cache whose return would be enough; False if it fails."""
         deadline = time.monotonic() + RECLAIM_TIMEOUT
         while not attempt():
-            if time.monotonic() >= deadline or not self._writing_out():
+            usage = self.memory_usage()
+            if usage is None or limit is None or usage - self._writing_out() > limit or time.monotonic() >= deadline:
                 return False
             time.sleep(_RECLAIM_PAUSE)
         return True

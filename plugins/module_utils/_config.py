@@ -1,0 +1,147 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An LXC configuration file as text: which lines are the collection's, which are others', and how both become one file.
+
+The syntax is lxc.container.conf(5)'s: ``key = value`` lines, ``#`` comments, an optional pair of quotes around a value
+(liblxc 5.0.2 and 6.0.4, confile.c parse_line). Later lines win; an empty value clears a list.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections import Counter
+
+Pair = t.Tuple[str, str]
+
+BEGIN = "# BEGIN nomadic.lxc: written by lxc_task, which puts it back; further lines belong above"
+END = "# END nomadic.lxc"
+
+_INDEX = re.compile(r"^(lxc\.net\.)0*([0-9]+)(?=\.|$)")
+_LIMITS = (
+    "lxc.cgroup.memory.limit_in_bytes",
+    "lxc.cgroup2.memory.max",
+    "lxc.cgroup.cpu.shares",
+    "lxc.cgroup2.cpu.weight",
+)
+# Keys whose lines are all ours: what a template or a hand writes there is dropped.
+_EXCLUSIVE = re.compile(
+    r"lxc\.net\.0\.(type|link|flags)|lxc\.uts\.name|lxc\.start\.auto|lxc\.log\..+"
+    r"|lxc\.cgroup2?\.devices(\..*)?|" + "|".join(re.escape(key) for key in _LIMITS)
+)
+# Keys that the template may have lines of too: those stay as it left them, ours follow.
+_SHARED = re.compile(r"lxc\.mount(\..*)?|lxc\.rootfs(\..*)?|lxc\.include|lxc\.init\.cmd|lxc\.environment|lxc\.cap\.(drop|keep)")
+# Keys that take everything below them away.
+_CLEARING = re.compile(r"lxc\.(net(\.0)?|hook|cgroup2?)")
+
+
+def canonical(key: str) -> str:
+    """A key as liblxc understands it: ``lxc.net.00.type`` is ``lxc.net.0.type``."""
+    return _INDEX.sub(r"\1\2", key)
+
+
+def exclusive(key: str) -> bool:
+    """Whether all lines of this key are ours."""
+    return _EXCLUSIVE.fullmatch(canonical(key)) is not None
+
+
+def shared(key: str) -> bool:
+    """Whether this key has lines of ours beside the template's."""
+    return _SHARED.fullmatch(canonical(key)) is not None
+
+
+def owner_refuses(key: str) -> bool:
+    """Whether ``lxc_config`` may not set this key because options own it; ``lxc.cap.*`` is merged instead."""
+    name = canonical(key)
+    if name in ("lxc.cap.drop", "lxc.cap.keep"):
+        return False
+    return exclusive(name) or shared(name) or _CLEARING.fullmatch(name) is not None
+
+
+def quote(value: str) -> str:
+    """A value so that liblxc reads exactly it: it strips blanks at the ends, then one pair of quotes."""
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    return f'"{value}"' if quoted or value != value.strip() else value
+
+
+def unquote(text: str) -> str:
+    """The value that liblxc reads."""
+    value = text.strip()
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
+
+
+def parse_line(line: str) -> Pair | None:
+    """Key and value of a line; None for a comment, an empty line, and what is neither."""
+    text = line.strip()
+    key, equals, value = text.partition("=")
+    if not equals or text.startswith("#"):
+        return None
+    return key.strip(), unquote(value)
+
+
+def parse(text: str) -> list[Pair]:
+    """All keys and values, in order. Takes any text."""
+    return [pair for pair in map(parse_line, text.split("\n")) if pair is not None]
+
+
+def render(pairs: t.Iterable[Pair]) -> list[str]:
+    """Lines that liblxc reads back as these pairs."""
+    return [f"{key} = {quote(value)}".rstrip() if value == "" else f"{key} = {quote(value)}" for key, value in pairs]
+
+
+def base_of(text: str) -> list[Pair]:
+    """The lines of shared keys that a template left; converge keeps these and no others."""
+    return [(key, value) for key, value in parse(text) if shared(key)]
+
+
+def _split(text: str) -> tuple[list[str], list[str] | None, list[str]]:
+    """Lines before our block, in it (None if there is none), and after it."""
+    lines = text.split("\n")
+    if lines and lines[-1] == "":
+        lines.pop()
+    if BEGIN not in lines:
+        return lines, None, []
+    start = lines.index(BEGIN)
+    end = lines.index(END, start) if END in lines[start:] else len(lines)
+    return lines[:start], lines[start + 1 : end], lines[end + 1 :]
+
+
+def _overrides(line: str, block: t.Sequence[Pair]) -> bool:
+    """Whether a line behind our block would change what the block says."""
+    pair = parse_line(line)
+    if pair is None:
+        return False
+    key = canonical(pair[0])
+    return any(canonical(ours) == key or canonical(ours).startswith(key + ".") for ours, value in block)
+
+
+def converge(text: str, base: t.Iterable[Pair], block: t.Sequence[Pair], former: t.Iterable[Pair] = ()) -> str:
+    """The file with our block as it must be, and everybody else's lines where they were.
+
+    ``base``: see base_of. ``former``: what ``lxc_config`` had set before; dropped where a tool that rewrote the file lost
+    the block's marks. Converging twice is converging once.
+    """
+    before, inside, after = _split(text)
+    kept = Counter(base)
+    lost = Counter(former) if inside is None else Counter()
+
+    def stays(line: str) -> bool:
+        pair = parse_line(line)
+        if pair is None:
+            return line not in (BEGIN, END)
+        if exclusive(pair[0]):
+            return False
+        if shared(pair[0]):
+            kept[pair] -= 1
+            return kept[pair] >= 0
+        lost[pair] -= 1
+        return lost[pair] < 0
+
+    head = [line for line in before if stays(line)]
+    tail = [line for line in after if stays(line)]
+    if any(_overrides(line, block) for line in tail):
+        head, tail = head + tail, []
+    missing = [pair for pair in base if kept[pair] > 0 and not kept.subtract([pair])]
+    lines = [*head, BEGIN, *render([*missing, *block]), END, *tail]
+    return "\n".join(lines) + "\n"

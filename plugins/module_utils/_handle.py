@@ -1,0 +1,75 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The handle: the JSON string by which a container is found again, as Nomad's driver wrote and read it (the seed's lxcPID)."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.nomadic.lxc.plugins.module_utils._duration import LONGEST
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils._names import container_name_fault, path_fault
+
+NOT_RUNNING = -1
+# Go's encoding/json writes these as escapes, so that its output can stand in HTML and JavaScript.
+_GO_ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
+
+
+@dataclass(frozen=True)
+class Handle:
+    """``init_pid`` is -1 while nothing runs; ``kill_timeout`` is in nanoseconds, None where the handle has none."""
+
+    container_name: str
+    lxc_path: str
+    init_pid: int = NOT_RUNNING
+    kill_timeout: int | None = None
+
+
+def render_handle(handle: Handle) -> str:
+    """The JSON that Go's json.Marshal makes of the seed's struct: keys in this order, no spaces."""
+    fields = {
+        "ContainerName": handle.container_name,
+        "InitPid": handle.init_pid,
+        "LxcPath": handle.lxc_path,
+        "KillTimeout": handle.kill_timeout or 0,
+    }
+    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False).translate(_GO_ESCAPES)
+
+
+def parse_handle(text: str) -> Handle:
+    """Read a handle. ContainerName and LxcPath are needed; unknown keys are passed over. Raises LxcTaskError."""
+
+    def refuse(why: str) -> LxcTaskError:
+        return LxcTaskError(f"Failed to parse handle '{text}': {why}")
+
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise refuse(f"it is not JSON ({error})") from error
+    if not isinstance(fields, dict):
+        raise refuse("it is not a JSON object")
+
+    def field(key: str, kind: type) -> t.Any:
+        value = fields.get(key)
+        if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+            raise refuse(f"{key} is not {'a string' if kind is str else 'a whole number'}")
+        return value
+
+    name, path = field("ContainerName", str), field("LxcPath", str)
+    pid, kill_timeout = field("InitPid", int), field("KillTimeout", int)
+    for key, value in (("ContainerName", name), ("LxcPath", path)):
+        if not value:
+            raise refuse(f"it has no {key}")
+    fault = container_name_fault(name) or path_fault(path)
+    if fault is None and any(ord(char) < 32 for char in path):
+        fault = "LxcPath has a control character in it"
+    if fault is None and pid is not None and pid != NOT_RUNNING and not 1 < pid < 2**31:
+        fault = "InitPid 1 is the host's own init" if pid == 1 else f"InitPid {pid} is no process"
+    if fault is None and kill_timeout is not None and abs(kill_timeout) > LONGEST:
+        fault = "KillTimeout is longer than 292 years"
+    if fault is not None:
+        raise refuse(fault)
+    return Handle(name, path, NOT_RUNNING if pid is None else pid, kill_timeout)

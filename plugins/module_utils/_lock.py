@@ -1,0 +1,50 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Calls on one container take turns: a lock by flock(2), held as long as a process that inherited it lives."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import time
+import typing as t
+
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LockTimeoutError
+
+DIRECTORY = "/run/lock/nomadic-lxc"
+# Seconds: longer than a graceful stop under the default ceiling, and than most templates.
+WAIT = 300.0
+_PAUSE = 0.02
+
+
+def lock_file(kind: str, name: str, place: str) -> str:
+    """The file for one container (or alloc) in one place; names are for people, the digest makes them one of a kind."""
+    digest = hashlib.sha256(os.fsencode(os.path.realpath(place))).hexdigest()[:12]
+    return os.path.join(DIRECTORY, f"{kind}-{name}-{digest}.lock")
+
+
+@contextlib.contextmanager
+def held(path: str, what: str, wait: float | None = None) -> t.Iterator[int]:
+    """Hold the lock; yields its descriptor, for a child that must hold it on. Raises LockTimeoutError."""
+    limit = WAIT if wait is None else wait
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        deadline = time.monotonic() + limit
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise LockTimeoutError(
+                        f"another call, or a template that it left over, has worked on {what} for {limit:g} seconds",
+                        hint=f"try again when it is done; `fuser {path}` tells which processes hold the lock",
+                    ) from None
+                time.sleep(_PAUSE)
+        yield descriptor
+    finally:
+        os.close(descriptor)

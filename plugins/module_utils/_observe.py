@@ -1,0 +1,209 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is: a task's container, directories, limits and sources on this host, read and never changed."""
+
+from __future__ import annotations
+
+import os
+import stat
+import typing as t
+from dataclasses import replace
+
+from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup, _mounts, _record, _tree, _volumes
+from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout, layout
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, STOPPED, Observed, Template
+from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, alive, identify
+from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
+from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime
+from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
+from ansible_collections.nomadic.lxc.plugins.module_utils._template import known_options, path_of
+
+# Where a recreation keeps the former container: out of liblxc's sight, on the same file system.
+ASIDE = ".nomadic-lxc"
+
+
+def record_file(lxc_path: str, name: str) -> str:
+    """Where a container's record is."""
+    return os.path.join(lxc_path, name, _record.FILE)
+
+
+def aside_directory(lxc_path: str, name: str) -> str:
+    """Where a container stands while another is made in its place."""
+    return os.path.join(lxc_path, ASIDE, name)
+
+
+def read_record(path: str) -> Record | None:
+    """The record in a file; None if there is none. Raises LxcTaskError for one that can't be read."""
+    text = _tree.read_text(path)
+    return None if text is None else _record.parse_record(text, path)
+
+
+def adopt(spec: TaskSpec, record: Record | None) -> TaskSpec:
+    """The spec with what only the record knows: whose container a handle's is, and where a command's task lives."""
+    if record is None:
+        # A foreign container has no directories of ours; a new one that a handle declares is a task alone.
+        return replace(spec, layout=None) if spec.by_handle and not spec.declares else _named(spec)
+    if spec.by_handle:
+        spec = replace(spec, name=record.name, alloc_id=record.alloc_id)
+    alloc_dir = spec.options["alloc_dir"]
+    if not spec.declares:
+        alloc_dir = record.options.get("alloc_dir", alloc_dir)
+    return replace(spec, layout=layout(alloc_dir, spec.name or record.name, spec.alloc_id))
+
+
+def _named(spec: TaskSpec) -> TaskSpec:
+    if spec.layout is not None:
+        return spec
+    return replace(spec, name=spec.container_name, layout=layout(spec.options["alloc_dir"], spec.container_name, None))
+
+
+def observe(spec: TaskSpec, runtime: Runtime) -> tuple[TaskSpec, Observed]:
+    """Look at a task's host. Returns the spec as adopt makes it, and what is."""
+    name, path = spec.container_name, spec.lxc_path
+    directory, aside = runtime.directory(name), aside_directory(path, name)
+    record = read_record(record_file(path, name))
+    defined = os.path.isfile(runtime.config_file(name))
+    kept = os.path.isdir(aside)
+    half_made = record is not None and record.phase == _record.MAKING
+    if record is None and not defined and os.path.isdir(directory):
+        half_made = set(os.listdir(directory)) <= {f"{_record.FILE}.new"}
+    restored = kept and (half_made or not os.path.lexists(directory))
+    if restored:
+        # What the next run puts back counts: the former container, which does not run.
+        directory = aside
+        record = read_record(os.path.join(aside, _record.FILE))
+        defined, half_made = True, False
+    stray = os.path.lexists(directory) and not defined and not half_made
+    spec = adopt(spec, record)
+    state, pid = (ABSENT, -1) if not defined or half_made else (STOPPED, -1) if restored else runtime.state(name)
+    init = identify(pid) if pid > 0 else None
+    elsewhere = record.init if record is not None and state in (STOPPED, ABSENT) and alive(record.init) else None
+    points = _mounts.read_mount_points()
+    seen = Observed(
+        state=state,
+        record=record,
+        half_made=half_made,
+        stray=stray,
+        aside=kept,
+        restorable=restored,
+        snapshots=_has_snapshots(directory),
+        init=init,
+        elsewhere=elsewhere,
+        config=(_tree.read_text(os.path.join(directory, "config")) or "") if defined else "",
+        container_mounts=tuple(_mounts.below(directory, points)) if os.path.isdir(directory) else (),
+    )
+    seen = _with_cgroup(seen, name)
+    return spec, _with_directories(seen, spec, points)
+
+
+def _has_snapshots(directory: str) -> bool:
+    """Whether lxc-snapshot keeps something in the container's directory."""
+    try:
+        return bool(os.listdir(os.path.join(directory, "snaps")))
+    except OSError:
+        return False
+
+
+def cgroup_of(init: InitId | None, name: str, config: str) -> _cgroup.Cgroup | None:
+    """The cgroup of a running container."""
+    from ansible_collections.nomadic.lxc.plugins.module_utils._config import parse
+
+    if init is None:
+        return None
+    keys = dict(parse(config))
+    return _cgroup.Cgroup.of(init.pid, name, keys.get("lxc.cgroup.dir.container") or keys.get("lxc.cgroup.dir"))
+
+
+def _with_cgroup(seen: Observed, name: str) -> Observed:
+    group = cgroup_of(seen.init, name, seen.config)
+    if group is not None:
+        return replace(seen, cgroup_version=group.version, limits=group.limits())
+    hierarchies = _cgroup.read_hierarchies()
+    if not hierarchies:
+        return seen
+    old = any(mount.version == _cgroup.V1 and "memory" in mount.controllers for mount in hierarchies)
+    return replace(seen, cgroup_version=_cgroup.V1 if old else _cgroup.V2)
+
+
+def _with_directories(seen: Observed, spec: TaskSpec, points: list[str]) -> Observed:
+    place = spec.layout
+    if place is None:
+        return seen
+    modes: dict[str, int | None] = {}
+    blocked = None
+    for directory, _mode in place.directories():
+        try:
+            found = os.lstat(directory)
+        except FileNotFoundError:
+            modes[directory] = None
+            continue
+        except NotADirectoryError:
+            blocked = blocked or os.path.dirname(directory)
+            continue
+        if not stat.S_ISDIR(found.st_mode):
+            blocked = blocked or directory
+        modes[directory] = stat.S_IMODE(found.st_mode)
+    secrets = os.path.realpath(place.secrets)
+    purgeable, kept = _purge(place, [point for point in points if point != secrets])
+    return replace(
+        seen,
+        directories=modes,
+        blocked=blocked,
+        secrets_mounted=secrets in points,
+        secrets_exist=os.path.lexists(place.secrets),
+        purgeable=purgeable,
+        kept_mounts=kept,
+        task_dir=os.path.realpath(place.task),
+        host=_sources(spec, place),
+        template=_template(spec, seen.state == ABSENT or spec.recreate != "never"),
+    )
+
+
+def _purge(place: Layout, points: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What a purge removes, and the mounts that it leaves: the alloc's goes with the last task's directory."""
+    try:
+        tasks = [entry.name for entry in os.scandir(place.root) if entry.is_dir(follow_symlinks=False)]
+    except (FileNotFoundError, NotADirectoryError):
+        return (), ()
+    alone = set(tasks) <= {os.path.basename(place.alloc), os.path.basename(place.task)}
+    root = os.path.realpath(place.root)
+    wanted = [os.path.join(root, os.path.basename(path)) for path in (place.task, *([place.alloc] if alone else []))]
+    paths = [path for path in wanted if _tree.removable(path, points)]
+    kept = [point for path in wanted for point in points if point == path or point.startswith(path + "/")]
+    if alone and not kept:
+        paths.append(root)
+    return tuple(paths), tuple(kept)
+
+
+def _sources(spec: TaskSpec, place: Layout) -> dict[str, _volumes.Source]:
+    if not spec.declares:
+        return {}
+    made = {os.path.normpath(path) for path, _mode in place.directories()}
+    paths = [it.path for it in _volumes.wanted(spec.options, place.task)]
+    return {path: _source(path, made) for path in [*paths, place.local, place.alloc, place.secrets]}
+
+
+def _source(path: str, made: t.AbstractSet[str]) -> _volumes.Source:
+    real = os.path.realpath(path)
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        # The run makes the task's directories before anything is mounted from them.
+        return _volumes.Source(real, "dir" if os.path.normpath(path) in made else "missing")
+    if stat.S_ISDIR(found.st_mode):
+        return _volumes.Source(real, "dir")
+    if stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode):
+        number = f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}"
+        return _volumes.Source(real, "char" if stat.S_ISCHR(found.st_mode) else "block", number)
+    return _volumes.Source(real, "file")
+
+
+def _template(spec: TaskSpec, needed: bool) -> Template | None:
+    if not spec.declares or not needed:
+        return None
+    path = path_of(spec.options["template"])
+    if not (os.path.isfile(path) and os.access(path, os.X_OK)):
+        return Template(path, False, None)
+    script = _tree.read_text(path) or ""
+    return Template(path, True, known_options(script) if script.startswith("#!") else None)

@@ -1,0 +1,65 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was observed of a task: plain data, for the plan and the report."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Limits
+from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId
+from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
+from ansible_collections.nomadic.lxc.plugins.module_utils._volumes import Source
+
+# The states of a task. liblxc's others pass by (STARTING, STOPPING, ABORTING, FREEZING, THAWED).
+ABSENT = "absent"
+STOPPED = "stopped"
+RUNNING = "running"
+FROZEN = "frozen"
+
+
+@dataclass(frozen=True)
+class Template:
+    """``known``: the long options that it knows, None where only itself knows."""
+
+    path: str
+    exists: bool
+    known: t.AbstractSet[str] | None
+
+
+@dataclass(frozen=True)
+class Observed:
+    """``state``: absent, stopped, running or frozen. ``half_made``: a run that made it was cut off. ``stray``: a directory
+    of that name which is neither a container nor ours. ``aside``: a recreation was cut off, and the former container is
+    there; ``restorable``: it is the one that counts, and everything else here is said of it.
+    """
+
+    state: str = ABSENT
+    record: Record | None = None
+    half_made: bool = False
+    stray: bool = False
+    aside: bool = False
+    restorable: bool = False
+    snapshots: bool = False
+    init: InitId | None = None
+    elsewhere: InitId | None = None
+    config: str = ""
+    cgroup_version: int | None = None
+    limits: Limits | None = None
+    directories: t.Mapping[str, int | None] = field(default_factory=dict)  # mode, None where there is none
+    blocked: str | None = None  # something that is no directory stands where one must be
+    secrets_mounted: bool = False
+    secrets_exist: bool = False
+    purgeable: tuple[str, ...] = ()
+    kept_mounts: tuple[str, ...] = ()
+    container_mounts: tuple[str, ...] = ()
+    host: t.Mapping[str, Source] = field(default_factory=dict)
+    task_dir: str = ""
+    template: Template | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether an init is there, frozen or not."""
+        return self.state in (RUNNING, FROZEN)

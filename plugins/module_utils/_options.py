@@ -1,0 +1,298 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The option table of a task: one row per option. Adding an option is adding a row.
+
+A row says how Ansible reads the option, when a change of it takes effect, and which lines it has in the container's
+LXC configuration. The rows stand in the order of their lines: the user's own keys first, so that ours are last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.nomadic.lxc.plugins.module_utils import _volumes
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import cpu_lines, memory_lines
+from ansible_collections.nomadic.lxc.plugins.module_utils._config import Pair, canonical
+from ansible_collections.nomadic.lxc.plugins.module_utils._mounts import SECRETS_OPTIONS
+from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
+from ansible_collections.nomadic.lxc.plugins.module_utils._template import path_of
+
+# When a change of an option takes effect on a task that exists.
+NOTHING = "nothing"  # it is not of the task, but of the call
+CREATE = "create"  # it only steers how the template works
+ROOTFS = "rootfs"  # a new root file system is needed
+RESTART = "restart"  # at the next start, which this call may bring about
+START = "start"  # at the next start, whenever that is
+WRITE = "write"  # as soon as it is written
+LIVE = "live"  # on the running task
+
+HIDDEN = "VALUE_HIDDEN"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A task as it shall be. ``options``: by name, normalized (see _spec); ``resolved``: mounts and devices on this host."""
+
+    container_name: str
+    layout: Layout
+    options: t.Mapping[str, t.Any]
+    resolved: _volumes.Resolved
+
+
+@dataclass(frozen=True)
+class Option:
+    """``argument``: Ansible's argument spec. ``configures``: given with a command it is an error. ``lines``: its part of the
+    configuration, of the keys ``keys``. ``record``: what the record keeps of a value. ``show``: what a user is shown of it.
+    """
+
+    name: str
+    argument: t.Mapping[str, t.Any]
+    effect: str = NOTHING
+    configures: bool = False
+    lines: t.Callable[[Declared], list[Pair]] | None = None
+    keys: tuple[str, ...] = ()
+    record: t.Callable[[t.Any], t.Any] = field(default=lambda value: value)
+    show: t.Callable[[t.Any], t.Any] = field(default=lambda value: value)
+
+    @property
+    def default(self) -> t.Any:
+        """What the option is when it is not given: lists and dicts are empty then."""
+        empty: dict[t.Any, t.Any] = {"list": [], "dict": {}}
+        return self.argument.get("default", empty.get(self.argument.get("type")))
+
+
+def _text(**more: t.Any) -> dict[str, t.Any]:
+    return {"type": "str", **more}
+
+
+def _flag(default: bool) -> dict[str, t.Any]:
+    return {"type": "bool", "default": default}
+
+
+def _user_lines(task: Declared) -> list[Pair]:
+    lines: list[Pair] = []
+    for key, values in task.options["lxc_config"].items():
+        if canonical(key) == "lxc.cap.keep":
+            # Beside a drop, the template's say, liblxc refuses to load it: it stands instead.
+            lines.append(("lxc.cap.drop", ""))
+        lines += [(key, value) for value in values]
+    return lines
+
+
+def keeps_capabilities(lxc_config: t.Mapping[str, t.Sequence[str]]) -> bool:
+    """Whether the user lists what is kept, instead of what is dropped."""
+    return any(canonical(key) == "lxc.cap.keep" for key in lxc_config)
+
+
+def _network_lines(task: Declared) -> list[Pair]:
+    kind = {"host": "none", "bridge": "veth", "empty": "empty"}[task.options["network_mode"]]
+    return [("lxc.net.0.type", kind), *([("lxc.net.0.flags", "up")] if kind == "veth" else [])]
+
+
+def _link_lines(task: Declared) -> list[Pair]:
+    link = task.options["network_link"]
+    return [] if link is None else [("lxc.net.0.link", link)]
+
+
+def _capability_lines(task: Declared) -> list[Pair]:
+    """On host networking the container could take the host's network down by accident (busybox's udhcpc does)."""
+    options = task.options
+    if options["network_mode"] != "host" or options["host_network_admin"] or keeps_capabilities(options["lxc_config"]):
+        return []
+    return [("lxc.cap.drop", "net_admin")]
+
+
+def _mount_lines(task: Declared) -> list[Pair]:
+    own = _volumes.own_mounts(task.layout.local, task.layout.alloc, task.layout.secrets)
+    return [("lxc.mount.entry", _volumes.render_entry(mount)) for mount in (*own, *task.resolved.mounts)]
+
+
+def _device_lines(task: Declared) -> list[Pair]:
+    allowed = (*_volumes.STANDARD_DEVICES, *task.resolved.devices)
+    lines: list[Pair] = []
+    for generation in ("lxc.cgroup.devices", "lxc.cgroup2.devices"):
+        lines.append((f"{generation}.deny", "a"))
+        lines += [(f"{generation}.allow", rule) for rule in allowed]
+    return lines
+
+
+def secrets_hook(secrets: str) -> str:
+    """The command before a start that puts the tmpfs there, whoever starts the container; no tmpfs, no start.
+
+    liblxc runs it by a shell and appends words of its own, which become the inner shell's unused arguments.
+    """
+    place = shlex.quote(secrets)
+    script = f"mountpoint -q {place} || mount -t tmpfs -o nosuid,nodev,noexec,{SECRETS_OPTIONS} tmpfs {place}"
+    return f"/bin/sh -c {shlex.quote(script)}"
+
+
+def _secrets_lines(task: Declared) -> list[Pair]:
+    return [("lxc.hook.pre-start", secrets_hook(task.layout.secrets))]
+
+
+def _value(name: str, key: str) -> t.Callable[[Declared], list[Pair]]:
+    def lines(task: Declared) -> list[Pair]:
+        value = task.options[name]
+        return [] if value is None else [(key, value)]
+
+    return lines
+
+
+_LIMIT_KEYS = ("lxc.cgroup.memory.limit_in_bytes", "lxc.cgroup2.memory.max")
+_SHARE_KEYS = ("lxc.cgroup.cpu.shares", "lxc.cgroup2.cpu.weight")
+_DEVICE_KEYS = tuple(f"lxc.{generation}.devices.{verb}" for generation in ("cgroup", "cgroup2") for verb in ("deny", "allow"))
+
+OPTIONS: tuple[Option, ...] = (
+    Option("name", _text()),
+    Option("alloc_id", _text()),
+    Option("handle", {"type": "json"}),
+    Option(
+        "state",
+        _text(default="started", choices=["started", "present", "stopped", "restarted", "frozen", "absent"]),
+    ),
+    Option("template", _text(), ROOTFS, configures=True, record=path_of, show=path_of),
+    Option("distro", _text(), ROOTFS, configures=True),
+    Option("release", _text(), ROOTFS, configures=True),
+    Option("arch", _text(), ROOTFS, configures=True),
+    Option("image_variant", _text(), ROOTFS, configures=True),
+    Option("image_server", _text(), ROOTFS, configures=True),
+    Option("gpg_key_id", _text(no_log=False), CREATE, configures=True),
+    Option("gpg_key_server", _text(no_log=False), CREATE, configures=True),
+    Option("disable_gpg", _flag(False), CREATE, configures=True),
+    Option("flush_cache", _flag(False), CREATE, configures=True),
+    Option("force_cache", _flag(False), CREATE, configures=True),
+    Option("template_args", {"type": "list", "elements": "str"}, ROOTFS, configures=True),
+    Option("default_config", {"type": "path"}, ROOTFS),
+    Option(
+        "log_level", _text(default="error", choices=["trace", "debug", "info", "warn", "error"]), START, configures=True
+    ),
+    Option("verbosity", _text(default="quiet", choices=["quiet", "verbose"])),
+    Option("lxc_config", {"type": "dict"}, RESTART, configures=True, lines=_user_lines),
+    Option(
+        "network_mode",
+        _text(default="host", choices=["host", "bridge", "empty"]),
+        RESTART,
+        lines=_network_lines,
+        keys=("lxc.net.0.type", "lxc.net.0.flags"),
+    ),
+    Option("network_link", _text(default="lxcbr0"), RESTART, lines=_link_lines, keys=("lxc.net.0.link",)),
+    Option("host_network_admin", _flag(False), RESTART, lines=_capability_lines, keys=("lxc.cap.drop",)),
+    Option("hostname", _text(), RESTART, configures=True, lines=_value("hostname", "lxc.uts.name"), keys=("lxc.uts.name",)),
+    Option("init", _text(), RESTART, configures=True, lines=_value("init", "lxc.init.cmd"), keys=("lxc.init.cmd",)),
+    Option(
+        "environment",
+        {"type": "dict", "no_log": True},
+        RESTART,
+        configures=True,
+        lines=lambda task: [("lxc.environment", f"{key}={value}") for key, value in task.options["environment"].items()],
+        keys=("lxc.environment",),
+        record=sorted,
+        show=lambda names: {name: HIDDEN for name in names},
+    ),
+    Option("volumes", {"type": "list", "elements": "str"}, RESTART, configures=True),
+    Option(
+        "mounts",
+        {
+            "type": "list",
+            "elements": "dict",
+            "options": {
+                "source": _text(required=True),
+                "target": _text(required=True),
+                "read_only": _flag(False),
+                "create": _text(default="auto", choices=["auto", "dir", "file"]),
+            },
+        },
+        RESTART,
+        configures=True,
+        lines=_mount_lines,
+        keys=("lxc.mount.entry",),
+    ),
+    Option(
+        "devices",
+        {
+            "type": "list",
+            "elements": "dict",
+            "options": {"path": _text(required=True), "target": _text(), "permissions": _text(default="rwm")},
+        },
+        RESTART,
+        configures=True,
+        lines=_device_lines,
+        keys=_DEVICE_KEYS,
+    ),
+    Option("alloc_dir", {"type": "path", "default": "/var/lib/nomadic-lxc/alloc"}, RESTART, lines=_secrets_lines),
+    Option(
+        "memory_mb",
+        {"type": "int"},
+        LIVE,
+        configures=True,
+        lines=lambda task: memory_lines(task.options["memory_mb"]),
+        keys=_LIMIT_KEYS,
+    ),
+    Option(
+        "cpu_shares",
+        {"type": "int"},
+        LIVE,
+        configures=True,
+        lines=lambda task: cpu_lines(task.options["cpu_shares"]),
+        keys=_SHARE_KEYS,
+    ),
+    Option(
+        "autostart",
+        _flag(False),
+        WRITE,
+        configures=True,
+        lines=lambda task: [("lxc.start.auto", "1")] if task.options["autostart"] else [],
+        keys=("lxc.start.auto",),
+    ),
+    Option("kill_timeout", _text(), WRITE),
+    Option("max_kill_timeout", _text(default="30s")),
+    Option("volumes_enabled", _flag(True)),
+    Option("recreate", _text(default="never", choices=["never", "on_change", "always"])),
+    Option("restart_on_change", _flag(True)),
+    Option("purge", _flag(False)),
+    Option("lxc_path", {"type": "path"}),
+)
+BY_NAME = {option.name: option for option in OPTIONS}
+
+# What an operator sets once for all modules, in the module_defaults of the action group.
+POLICY = (
+    "lxc_path",
+    "alloc_dir",
+    "volumes_enabled",
+    "max_kill_timeout",
+    "network_mode",
+    "network_link",
+    "host_network_admin",
+    "default_config",
+)
+
+
+def recorded_lines(task: Declared) -> dict[str, list[list[str]]]:
+    """What the record keeps of the configuration: of the environment nothing that could be read."""
+
+    def kept(name: str, key: str, value: str) -> list[str]:
+        return [key, hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest() if name == "environment" else value]
+
+    return {
+        option.name: [kept(option.name, key, value) for key, value in option.lines(task)]
+        for option in OPTIONS
+        if option.lines is not None
+    }
+
+
+def recorded(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What the record keeps of a declaration: everything that a later call compares with its own."""
+    return {
+        option.name: option.record(options[option.name])
+        for option in OPTIONS
+        if option.effect not in (NOTHING, CREATE)
+    }
+
+
+def block(task: Declared) -> list[Pair]:
+    """All lines of the configuration that the options own."""
+    return [pair for option in OPTIONS if option.lines is not None for pair in option.lines(task)]

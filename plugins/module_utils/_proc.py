@@ -1,0 +1,141 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Processes as proc(5) shows them: which one a pid is, whether it lives, when it began, and its network."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import select
+import time
+import typing as t
+from dataclasses import dataclass
+
+_POLL = 0.02
+
+
+@dataclass(frozen=True)
+class InitId:
+    """A process that no other can be taken for: pid, start time in clock ticks since boot, and the boot."""
+
+    pid: int
+    start_ticks: int
+    boot_id: str
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        return file.read()
+
+
+def boot_id(root: str = "/") -> str:
+    """The kernel's name for this boot; empty where it has none."""
+    try:
+        return _read(os.path.join(root, "proc/sys/kernel/random/boot_id")).strip()
+    except OSError:
+        return ""
+
+
+def identify(pid: int, root: str = "/") -> InitId | None:
+    """The process that has this pid now; None if none has, or it is a zombie."""
+    try:
+        # The second field, the name, is in brackets and may hold anything, brackets too.
+        fields = _read(os.path.join(root, "proc", str(pid), "stat")).rpartition(")")[2].split()
+    except OSError:
+        return None
+    if len(fields) < 20 or fields[0] in ("Z", "X"):
+        return None
+    return InitId(pid, int(fields[19]), boot_id(root))
+
+
+def alive(init: InitId | None, root: str = "/") -> bool:
+    """Whether exactly this process lives."""
+    return init is not None and init.pid > 0 and identify(init.pid, root) == init
+
+
+def iso(seconds: float) -> str:
+    """Seconds since 1970 as ISO 8601 in UTC."""
+    moment = datetime.datetime.fromtimestamp(int(seconds), datetime.timezone.utc)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def started_at(init: InitId, root: str = "/") -> str | None:
+    """When a process began, ISO 8601 in UTC."""
+    match = re.search(r"^btime ([0-9]+)$", _read(os.path.join(root, "proc/stat")), re.MULTILINE)
+    return iso(int(match[1]) + init.start_ticks / os.sysconf("SC_CLK_TCK")) if match else None
+
+
+def wait_for_exit(pid: int, timeout: float) -> bool:
+    """Wait until a process is gone, at most so many seconds; whether it is. By pidfd, or a poll where there is none."""
+    opening: t.Callable[[int], int] | None = getattr(os, "pidfd_open", None)
+    descriptor = -1
+    if opening is not None:
+        try:
+            descriptor = opening(pid)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            descriptor = -1
+    deadline = time.monotonic() + timeout
+    if descriptor >= 0:
+        try:
+            poll = select.poll()
+            poll.register(descriptor, select.POLLIN)
+            return bool(poll.poll(max(0, round(timeout * 1000))))
+        finally:
+            os.close(descriptor)
+    first = identify(pid)
+    while first is not None and identify(pid) == first:
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_POLL)
+    return True
+
+
+def interfaces(pid: int, root: str = "/") -> list[str]:
+    """The network interfaces that a process sees."""
+    try:
+        lines = _read(os.path.join(root, "proc", str(pid), "net/dev")).split("\n")[2:]
+    except OSError:
+        return []
+    return sorted(line.partition(":")[0].strip() for line in lines if ":" in line)
+
+
+def ips(pid: int, root: str = "/") -> list[str]:
+    """The addresses that a process has, without the loopback's and link-local ones: IPv4 first."""
+    return [*_ipv4(pid, root), *_ipv6(pid, root)]
+
+
+def _ipv4(pid: int, root: str) -> list[str]:
+    found: set[str] = set()
+    try:
+        lines = _read(os.path.join(root, "proc", str(pid), "net/fib_trie")).split("\n")
+    except OSError:
+        return []
+    # A leaf "|-- 10.0.3.7" is followed by what it is: a local address says "/32 host LOCAL".
+    address = ""
+    for line in lines:
+        match = re.match(r"\s+\|-- ([0-9.]+)$", line)
+        if match:
+            address = match[1]
+        elif "/32 host LOCAL" in line and address and not address.startswith("127."):
+            found.add(address)
+    return sorted(found, key=lambda text: [int(part) for part in text.split(".")])
+
+
+def _ipv6(pid: int, root: str) -> list[str]:
+    import ipaddress
+
+    found: list[str] = []
+    try:
+        lines = _read(os.path.join(root, "proc", str(pid), "net/if_inet6")).split("\n")
+    except OSError:
+        return []
+    for line in lines:
+        fields = line.split()
+        # address, index, prefix length, scope (00 is global), flags, interface
+        if len(fields) == 6 and fields[3] == "00" and fields[5] != "lo":
+            found.append(str(ipaddress.IPv6Address(int(fields[0], 16))))
+    return sorted(found)

@@ -1,0 +1,88 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The record: what this collection last applied to a container, kept in the container's own directory."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from dataclasses import asdict, dataclass, field, fields
+
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId
+
+FILE = "nomadic-lxc.json"
+VERSION = 1
+# A container is made until its first run is done; what is left of a run that was cut off is made again.
+MAKING = "making"
+READY = "ready"
+
+
+@dataclass(frozen=True)
+class Record:
+    """``options``: the declaration as it was applied (of the environment only the names). ``lines``: each option's lines of
+    the configuration (of the environment only digests). ``base``: the template's own lines of keys that we have lines of
+    too. ``init``: the task's first process, as the last start of ours made it. ``pending``: options that wait for the next start of ``pending_init``.
+    """
+
+    name: str
+    alloc_id: str | None
+    phase: str
+    created_at: str
+    options: t.Mapping[str, t.Any] = field(default_factory=dict)
+    lines: t.Mapping[str, t.Any] = field(default_factory=dict)
+    base: tuple[tuple[str, str], ...] = ()
+    init: InitId | None = None
+    pending: tuple[str, ...] = ()
+    pending_init: InitId | None = None
+
+    def waits(self, running: InitId | None) -> tuple[str, ...]:
+        """The options that the running task does not have yet: none once another init runs."""
+        return self.pending if running is not None and running == self.pending_init else ()
+
+
+def render_record(record: Record) -> str:
+    """JSON, with the version first."""
+    return json.dumps({"version": VERSION, **asdict(record)}, indent=1) + "\n"
+
+
+def parse_record(text: str, path: str) -> Record:
+    """Read a record. Raises LxcTaskError for one that is cut short, or of a newer version; ``path`` is named in it."""
+    broken = LxcTaskError(
+        f"the record {path} can't be read",
+        hint="it was cut short or changed by hand; move it away to manage the container by its handle",
+    )
+    try:
+        values = json.loads(text)
+        version = values.pop("version")
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
+        raise broken from error
+    if isinstance(version, int) and version > VERSION:
+        raise LxcTaskError(
+            f"the record {path} has version {version}, and this release of nomadic.lxc knows version {VERSION}",
+            hint="use the release that wrote it, or a newer one",
+        )
+    known = {item.name for item in fields(Record)}
+    try:
+        values = {key: value for key, value in values.items() if key in known}
+        for key in ("init", "pending_init"):
+            if values.get(key) is not None:
+                values[key] = InitId(int(values[key]["pid"]), int(values[key]["start_ticks"]), str(values[key]["boot_id"]))
+        values["base"] = tuple((str(key), str(value)) for key, value in values["base"])
+        values["pending"] = tuple(str(name) for name in values["pending"])
+        record = Record(**values)
+        sound = (
+            version == VERSION
+            and isinstance(record.name, str)
+            and isinstance(record.alloc_id, (str, type(None)))
+            and isinstance(record.created_at, str)
+            and isinstance(record.options, dict)
+            and isinstance(record.lines, dict)
+            and record.phase in (MAKING, READY)
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise broken from error
+    if not sound:
+        raise broken
+    return record

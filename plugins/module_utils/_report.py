@@ -1,0 +1,95 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What comes back: the one serializer of a task, for all modules."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.nomadic.lxc.plugins.module_utils import _proc, _volumes
+from ansible_collections.nomadic.lxc.plugins.module_utils._config import Pair
+from ansible_collections.nomadic.lxc.plugins.module_utils._duration import seconds
+from ansible_collections.nomadic.lxc.plugins.module_utils._handle import NOT_RUNNING, Handle, render_handle
+from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT
+
+_MODES = {"none": "host", "veth": "bridge", "empty": "empty"}
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """A task as it is, or as it would be. ``lines``: its LXC configuration; ``kill_timeout``: nanoseconds."""
+
+    name: str | None
+    alloc_id: str | None
+    container_name: str
+    lxc_path: str
+    state: str
+    init: _proc.InitId | None
+    layout: Layout | None
+    lines: t.Sequence[Pair]
+    memory_mb: int | None
+    cpu_shares: int | None
+    kill_timeout: int
+    cgroup_version: int | None
+    created_at: str | None
+
+    @property
+    def handle(self) -> str | None:
+        """The handle; None where no container is."""
+        if self.state == ABSENT:
+            return None
+        pid = self.init.pid if self.init is not None else NOT_RUNNING
+        return render_handle(Handle(self.container_name, self.lxc_path, pid, self.kill_timeout))
+
+
+def task_dict(view: TaskView) -> dict[str, t.Any]:
+    """The dict that the contract calls ``task``."""
+    place, init = view.layout, view.init
+    return {
+        "name": view.name,
+        "alloc_id": view.alloc_id,
+        "container_name": view.container_name,
+        "lxc_path": view.lxc_path,
+        "state": view.state,
+        "init_pid": init.pid if init is not None else NOT_RUNNING,
+        "handle": view.handle,
+        "log_file": place.log_file if place is not None else None,
+        "dirs": {
+            "task": place.task if place is not None else None,
+            "local": place.local if place is not None else None,
+            "alloc": place.alloc if place is not None else None,
+            "secrets": place.secrets if place is not None else None,
+        },
+        "mounts": mounts_in(view.lines),
+        "network_mode": network_mode_in(view.lines),
+        "memory_mb": view.memory_mb,
+        "cpu_shares": view.cpu_shares,
+        "kill_timeout": seconds(view.kill_timeout),
+        "cgroup_version": view.cgroup_version,
+        "interfaces": _proc.interfaces(init.pid) if init is not None else [],
+        "ips": _proc.ips(init.pid) if init is not None else [],
+        "created_at": view.created_at,
+        "started_at": _proc.started_at(init) if init is not None else None,
+        "exit": None,
+    }
+
+
+def mounts_in(lines: t.Sequence[Pair]) -> list[dict[str, t.Any]]:
+    """The bind mounts of a configuration that options made, in the form of the option ``mounts``."""
+    found = [_volumes.parse_entry(value) for key, value in lines if key == "lxc.mount.entry"]
+    return [
+        {"source": it.source, "target": f"/{it.target}", "read_only": it.read_only, "create": it.create}
+        for it in found
+        if it is not None
+    ]
+
+
+def network_mode_in(lines: t.Sequence[Pair]) -> str | None:
+    """The network mode of a configuration; None for a kind of network that the option does not have."""
+    kinds = [value for key, value in lines if key == "lxc.net.0.type"]
+    return _MODES.get(kinds[-1]) if kinds else None
+
+

@@ -1,0 +1,298 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only file that touches liblxc. What it refuses comes back as RuntimeFailure, with its own last words.
+
+All that changes a container runs in a child process (see _child): a start moves its caller into the monitor's cgroup.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+import typing as t
+
+from ansible_collections.nomadic.lxc.plugins.module_utils import _child
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import remove_monitor_cgroups
+from ansible_collections.nomadic.lxc.plugins.module_utils._config import Pair, parse
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import FROZEN, RUNNING, STOPPED
+from ansible_collections.nomadic.lxc.plugins.module_utils._proc import identify, wait_for_exit
+from ansible_collections.nomadic.lxc.plugins.module_utils._tree import read_text
+
+_STATES = {"STOPPED": STOPPED, "RUNNING": RUNNING, "FROZEN": FROZEN, "THAWED": RUNNING}
+
+# Seconds. A passing state that lasts longer is told as an error.
+SETTLE_TIMEOUT = 10.0
+# A start includes the container's own hooks.
+START_TIMEOUT = 120.0
+# After a failed start its monitor is still going away for a moment, and liblxc refuses the next one.
+AGAIN_TIMEOUT = 5.0
+# The monitor's work after the init died: hooks, network, cgroups.
+STOP_TIMEOUT = 30.0
+_PAUSE = 0.01
+_WORDS = 12
+
+
+class RuntimeFailure(LxcTaskError):
+    """liblxc refused. ``words``: its last words, or the template's."""
+
+    def __init__(self, msg: str, words: str = "") -> None:
+        super().__init__(f"{msg}: {words}" if words else msg)
+        self.words = words
+
+
+def version() -> str:
+    """liblxc's version."""
+    import lxc
+
+    return str(lxc.version)
+
+
+def default_lxc_path() -> str:
+    """Where liblxc keeps containers unless it is told otherwise."""
+    import lxc
+
+    return str(lxc.default_config_path)
+
+
+def last_words(text: str) -> str:
+    """The end of an output in one line."""
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    return " | ".join(lines[-_WORDS:])
+
+
+def refused_lines(lines: t.Iterable[Pair]) -> list[Pair]:
+    """The configuration lines that liblxc does not take. Nothing is written anywhere."""
+    import _lxc
+
+    with _quiet():
+        probe = _lxc.Container("nomadic-lxc-probe", "/nonexistent")
+        return [(key, value) for key, value in lines if not _takes(probe, key, value)]
+
+
+def _takes(probe: t.Any, key: str, value: str) -> bool:
+    try:
+        return bool(probe.set_config_item(key, value))
+    except (KeyError, ValueError):
+        return False
+
+
+@contextlib.contextmanager
+def _quiet() -> t.Iterator[None]:
+    """liblxc prints to our standard error what it returns anyway."""
+    null, saved = os.open(os.devnull, os.O_WRONLY), os.dup(2)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(null)
+        os.close(saved)
+
+
+class Runtime:
+    """The containers of one LXC path. ``lock``: the descriptor of the call's lock, which a template must hold too."""
+
+    def __init__(self, lxc_path: str, lock: int | None = None) -> None:
+        self.lxc_path = lxc_path
+        self.lock = lock
+
+    def directory(self, name: str) -> str:
+        """A container's own directory."""
+        return os.path.join(self.lxc_path, name)
+
+    def config_file(self, name: str) -> str:
+        """A container's configuration file; one without is none for liblxc."""
+        return os.path.join(self.directory(name), "config")
+
+    def open(self, name: str) -> t.Any:
+        """The binding's object. Loading a configuration with a log file makes that file; it is removed again."""
+        import _lxc
+
+        text = read_text(self.config_file(name)) or ""
+        logs = [value for key, value in parse(text) if key == "lxc.log.file" and not os.path.lexists(value)]
+        try:
+            with _quiet():
+                return _lxc.Container(name, self.lxc_path)
+        except RuntimeError as error:
+            refused = refused_lines(parse(text))
+            shown = ", ".join(key if key == "lxc.environment" else f"{key} = {value}" for key, value in refused)
+            raise RuntimeFailure(
+                f"liblxc can't load the configuration {self.config_file(name)}",
+                f"it does not take {shown}" if shown else "its lines contradict each other, or a file that it includes is missing",
+            ) from error
+        finally:
+            for log in logs:
+                if os.path.isfile(log) and os.path.getsize(log) == 0:
+                    os.unlink(log)
+
+    def check(self, name: str, text: str) -> None:
+        """Raise RuntimeFailure for a configuration that liblxc can't load; it is tried under a name of its own."""
+        import tempfile
+
+        with tempfile.TemporaryDirectory(prefix="nomadic-lxc-") as place:
+            os.mkdir(os.path.join(place, name))
+            with open(os.path.join(place, name, "config"), "w", encoding="utf-8", errors="surrogateescape") as file:
+                file.write(text)
+            Runtime(place).open(name)
+
+    def state(self, name: str) -> tuple[str, int]:
+        """A container's state and the pid of its init (-1 while nothing runs). Waits while liblxc is between two."""
+        container = self.open(name)
+        deadline = time.monotonic() + SETTLE_TIMEOUT
+        while container.state not in _STATES:
+            if time.monotonic() >= deadline:
+                raise RuntimeFailure(f"container {name} has been {container.state} for {SETTLE_TIMEOUT:g} seconds")
+            time.sleep(_PAUSE)
+        state = _STATES[container.state]
+        return state, -1 if state == STOPPED else int(container.init_pid)
+
+    def create(self, name: str, template: str, arguments: t.Sequence[str], default_config: str | None) -> str:
+        """Make a container; returns what the template printed. The lock goes to the template: it may outlive us."""
+
+        def work() -> bool:
+            import lxc
+
+            container = lxc.Container(name, self.lxc_path)
+            if default_config is not None:
+                container.clear_config()
+                if not container.load_config(default_config):
+                    print(f"liblxc can't load {default_config}", flush=True)
+                    return False
+            return bool(container.create(template, 0, tuple(arguments)))
+
+        done = _child.call(work, inherit=() if self.lock is None else (self.lock,))
+        if not done.ok:
+            words = last_words(done.output) or "the template printed nothing"
+            raise RuntimeFailure(f"the template {template} failed", words)
+        return done.output
+
+    def start(self, name: str, log_file: str | None, log_level: str) -> None:
+        """Start a container; liblxc's log goes to the file, and neither is saved in the configuration."""
+        deadline = time.monotonic() + AGAIN_TIMEOUT
+        while True:
+            try:
+                self._start(name, log_file, log_level)
+            except RuntimeFailure as failure:
+                if "already running" not in failure.words or time.monotonic() >= deadline:
+                    raise
+                time.sleep(_PAUSE)
+            else:
+                return
+
+    def _start(self, name: str, log_file: str | None, log_level: str) -> None:
+        import tempfile
+
+        with tempfile.NamedTemporaryFile(prefix="nomadic-lxc-", suffix=".log") as own:
+            log = own.name if log_file is None else log_file
+            offset = os.path.getsize(log) if os.path.exists(log) else 0
+
+            def work() -> bool:
+                import _lxc
+
+                container = _lxc.Container(name, self.lxc_path)
+                if not container.set_config_item("lxc.log.file", log):
+                    print(f"liblxc can't write its log to {log}", flush=True)
+                    return False
+                container.set_config_item("lxc.log.level", log_level)
+                return bool(container.start(False, True, True))
+
+            done = _child.call(work, timeout=START_TIMEOUT, hangs=lambda: self._monitor_hangs(name))
+            words = last_words("\n".join(filter(None, (done.output, _errors_in(log, offset)))))
+        if done.timed_out:
+            self._end_monitor(name)
+        if not done.ok:
+            why = "it did not come up: its init ended, or hangs" if done.timed_out else "liblxc gave no reason"
+            raise RuntimeFailure(f"container {name} did not start", words or why)
+
+    def shutdown(self, name: str, timeout: float) -> bool:
+        """Ask a running container to end, and kill it after so many seconds; whether that was necessary."""
+        container = self.open(name)
+        init = int(container.init_pid)
+        if init > 0 and container.shutdown(0) and wait_for_exit(init, timeout) and self._stopped(container, init):
+            return False
+        self.kill(name)
+        return True
+
+    def kill(self, name: str) -> None:
+        """Kill all of a container."""
+        done = _child.call(lambda: bool(self.open(name).stop()), timeout=STOP_TIMEOUT)
+        if done.timed_out:
+            self._end_monitor(name)
+        if not self._stopped(self.open(name)):
+            raise RuntimeFailure(f"container {name} can't be killed", last_words(done.output))
+
+    def _stopped(self, container: t.Any, init: int | None = None) -> bool:
+        """Whether a container whose init ended stops; no if it rebooted itself: another init runs then."""
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while container.state != "STOPPED":
+            if time.monotonic() >= deadline or (init is not None and int(container.init_pid) not in (init, -1)):
+                return False
+            time.sleep(_PAUSE / 5)
+        return True
+
+    def freeze(self, name: str) -> None:
+        """Freeze a running container."""
+        self._change(name, "freeze", lambda container: container.freeze())
+
+    def thaw(self, name: str) -> None:
+        """Thaw a frozen container."""
+        self._change(name, "thaw", lambda container: container.unfreeze())
+
+    def destroy(self, name: str) -> None:
+        """Remove a stopped container with its root file system."""
+        self._change(name, "destroy", lambda container: container.destroy())
+
+    def _change(self, name: str, verb: str, change: t.Callable[[t.Any], t.Any]) -> None:
+        limit = _child.FOREVER if verb == "destroy" else STOP_TIMEOUT
+        done = _child.call(lambda: bool(change(self.open(name))), timeout=limit)
+        if not done.ok:
+            raise RuntimeFailure(f"liblxc can't {verb} container {name}", last_words(done.output))
+
+    def sweep(self, name: str) -> None:
+        """Remove the empty cgroups that a monitor has left; with a thousand of them the name can't start any more."""
+        remove_monitor_cgroups(name, lambda other: os.path.lexists(self.directory(other)))
+
+    def _monitor(self, name: str) -> int | None:
+        """The pid of a container's monitor, found by the title that liblxc gives it."""
+        title = f"[lxc monitor] {self.lxc_path} {name}".encode()
+        for entry in os.listdir("/proc"):
+            if entry.isdigit():
+                with contextlib.suppress(OSError):
+                    with open(f"/proc/{entry}/cmdline", "rb") as file:
+                        if file.read().rstrip(b"\0") == title:
+                            return int(entry)
+        return None
+
+    def _monitor_hangs(self, name: str) -> bool:
+        """Whether the monitor waits for a child that is dead (killed for the memory limit, say): liblxc does so for ever."""
+        monitor = self._monitor(name)
+        if monitor is None:
+            return False
+        try:
+            with open(f"/proc/{monitor}/task/{monitor}/children", encoding="ascii") as file:
+                return all(identify(int(child)) is None for child in file.read().split())
+        except OSError:
+            return False
+
+    def _end_monitor(self, name: str) -> None:
+        """Kill the monitor of a start that hangs; its children go with it."""
+        monitor = self._monitor(name)
+        if monitor is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(monitor, signal.SIGKILL)
+            wait_for_exit(monitor, STOP_TIMEOUT)
+
+
+def _errors_in(log: str, offset: int) -> str:
+    """The errors that liblxc wrote behind an offset, without time and source position."""
+    try:
+        with open(log, encoding="utf-8", errors="replace") as file:
+            file.seek(offset)
+            lines = [line for line in file if " ERROR " in line]
+    except OSError:
+        return ""
+    return "\n".join(line.split(" - ", 2)[-1] for line in lines)

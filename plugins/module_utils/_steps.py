@@ -1,0 +1,145 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps of a plan: what can be done to a task, as data. Each has the words by which a user is told of it."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.nomadic.lxc.plugins.module_utils._config import Pair
+
+
+@dataclass(frozen=True)
+class Step:
+    """``action``: for the user; empty for bookkeeping that belongs to another step."""
+
+    action: str
+
+
+@dataclass(frozen=True)
+class RestoreFormer(Step):
+    """Put back the container that a recreation which was cut off had set aside."""
+
+
+@dataclass(frozen=True)
+class RemoveHalfMade(Step):
+    """Remove what is left of a creation that was cut off."""
+
+
+@dataclass(frozen=True)
+class MakeDirectories(Step):
+    """Make the missing ones, and give the alloc's its mode: (path, mode), parents first."""
+
+    directories: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class MountSecrets(Step):
+    """Mount the tmpfs for the task's secrets."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Create(Step):
+    """Make the container by its template."""
+
+    template: str
+    arguments: tuple[str, ...]
+    default_config: str | None
+
+
+@dataclass(frozen=True)
+class Configure(Step):
+    """Write the options' lines into the configuration; see _config.converge for ``former``."""
+
+    block: tuple[Pair, ...]
+    former: tuple[Pair, ...] = ()
+
+
+@dataclass(frozen=True)
+class SetMemory(Step):
+    """Change the running task's memory limit: bytes, None for none."""
+
+    limit: int | None
+
+
+@dataclass(frozen=True)
+class SetShares(Step):
+    """Change the running task's CPU shares; None for the kernel's default."""
+
+    shares: int | None
+
+
+@dataclass(frozen=True)
+class Remember(Step):
+    """Write the record: the declaration as it is applied now, and which options wait for the next start."""
+
+    options: t.Mapping[str, t.Any]
+    lines: t.Mapping[str, t.Any]
+    pending: tuple[str, ...] = ()
+    ready: bool = True
+
+
+@dataclass(frozen=True)
+class Commit(Step):
+    """Say in the record that the container is whole."""
+
+
+@dataclass(frozen=True)
+class Start(Step):
+    """Start the task; its log is set for this start alone."""
+
+    log_file: str | None
+    log_level: str
+
+
+@dataclass(frozen=True)
+class Stop(Step):
+    """Ask the task to end, and kill it after ``kill_timeout`` nanoseconds. ``former_*``: how it is started again on undo."""
+
+    kill_timeout: int
+    frozen: bool
+    former_log_file: str | None
+    former_log_level: str
+
+
+@dataclass(frozen=True)
+class Freeze(Step):
+    """Freeze the running task."""
+
+
+@dataclass(frozen=True)
+class Thaw(Step):
+    """Thaw the frozen task."""
+
+
+@dataclass(frozen=True)
+class SetAside(Step):
+    """Keep the container out of sight while another is made in its place."""
+
+
+@dataclass(frozen=True)
+class DropAside(Step):
+    """Remove the container that was set aside, with its root file system."""
+
+
+@dataclass(frozen=True)
+class Destroy(Step):
+    """Remove the container with its root file system."""
+
+
+@dataclass(frozen=True)
+class RemoveSecrets(Step):
+    """Unmount and remove a task's secrets."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Purge(Step):
+    """Remove directories with all that is in them, but for mounts."""
+
+    paths: tuple[str, ...]

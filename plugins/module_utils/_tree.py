@@ -1,0 +1,65 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files and directories of ours on the host: written atomically, removed without following a link or crossing a mount."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import typing as t
+
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+
+
+def write_atomically(path: str, text: str, mode: int = 0o600) -> None:
+    """Replace a file by one with this text; whoever reads it sees the old or the new one, whole."""
+    draft = f"{path}.new"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        os.fchmod(descriptor, mode)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+        os.rename(draft, path)
+    except BaseException:
+        os.unlink(draft)
+        raise
+
+
+def read_text(path: str) -> str | None:
+    """A file's text; None if there is no such file."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def remove(path: str, mount_points: t.Sequence[str]) -> list[str]:
+    """Remove a file or a whole directory; mount points in it stay with what leads to them, and are returned.
+
+    The work is rm(1)'s: it follows no link, and its --one-file-system holds for a mount that was made meanwhile.
+    """
+    kept = [point for point in mount_points if point == path or point.startswith(path + "/")]
+    if path in kept:
+        return [path]
+    if not kept:
+        if os.path.lexists(path):
+            done = subprocess.run(
+                ["rm", "-rf", "--one-file-system", "--", path], stdin=subprocess.DEVNULL, capture_output=True, check=False
+            )
+            if done.returncode != 0:
+                raise LxcTaskError(f"can't remove {path}: {done.stderr.decode(errors='replace').strip()}")
+        return []
+    for entry in os.listdir(path):
+        remove(os.path.join(path, entry), mount_points)
+    return kept
+
+
+def removable(path: str, mount_points: t.Sequence[str]) -> bool:
+    """Whether remove would remove anything."""
+    if path in mount_points or not os.path.lexists(path):
+        return False
+    if not any(point.startswith(path + "/") for point in mount_points):
+        return True
+    return any(removable(os.path.join(path, entry), mount_points) for entry in os.listdir(path))

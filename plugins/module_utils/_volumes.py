@@ -1,0 +1,222 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Volumes, mounts and devices: their strings, the policy on their sources, and LXC's mount entries. Pure.
+
+A volume is the seed's ``source:target``; its messages are the seed's. A mount entry is a line of fstab(5), as
+``lxc.mount.entry`` takes it (lxc.container.conf(5)): blank, tab, newline and backslash are octal escapes.
+"""
+
+from __future__ import annotations
+
+import os.path
+import re
+import typing as t
+from dataclasses import dataclass, replace
+
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+
+ENABLED = "lxc.volumes.enabled"
+HINT = "the option mounts takes a source with a colon and a target with a slash in front"
+# Where the task's own directories appear inside, and their options' names.
+OWN = ("local", "alloc", "secrets")
+
+# LXC's standard set (common.conf of liblxc): may be made by mknod, and the ones every program needs may be used.
+STANDARD_DEVICES = (
+    "c *:* m",
+    "b *:* m",
+    "c 1:3 rwm",  # null
+    "c 1:5 rwm",  # zero
+    "c 1:7 rwm",  # full
+    "c 1:8 rwm",  # random
+    "c 1:9 rwm",  # urandom
+    "c 5:0 rwm",  # tty
+    "c 5:1 rwm",  # console
+    "c 5:2 rwm",  # ptmx
+    "c 136:* rwm",  # pts
+    "c 10:229 rwm",  # fuse
+)
+
+_ESCAPES = {" ": "\\040", "\t": "\\011", "\n": "\\012", "\\": "\\134"}
+_UNESCAPES = {escape: char for char, escape in _ESCAPES.items()}
+_ESCAPE = re.compile(r"\\(?:040|011|012|134)")
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A bind mount. ``source``: absolute on the host. ``target``: inside, no slash in front. ``create``: dir or file."""
+
+    source: str
+    target: str
+    read_only: bool = False
+    create: str = "dir"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the host has at a source. ``real``: its path with all links resolved; ``number``: major:minor of a device."""
+
+    real: str
+    kind: str  # dir, file, char, block or missing
+    number: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A source that a task names, before the host was asked. ``option``: where it was named; ``given``: as it was written."""
+
+    option: str
+    given: str
+    path: str
+    target: str
+    read_only: bool = False
+    create: str = "auto"
+    permissions: str = ""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The mounts and device rules of a task, in the order of its options."""
+
+    mounts: tuple[Mount, ...]
+    devices: tuple[str, ...]  # "c 10:229 rwm"
+
+
+def escape(path: str) -> str:
+    """A path as a field of a mount entry."""
+    return "".join(_ESCAPES.get(char, char) for char in path)
+
+
+def unescape(field: str) -> str:
+    """The path in a field of a mount entry."""
+    return _ESCAPE.sub(lambda match: _UNESCAPES[match[0]], field)
+
+
+def render_entry(mount: Mount) -> str:
+    """The value of ``lxc.mount.entry``."""
+    mode = "ro" if mount.read_only else "rw"
+    return f"{escape(mount.source)} {escape(mount.target)} none {mode},bind,create={mount.create} 0 0"
+
+
+def parse_entry(entry: str) -> Mount | None:
+    """The bind mount that an entry of ours makes; None for an entry of another form."""
+    fields = entry.split(" ")
+    match = re.fullmatch(r"(ro|rw),bind,create=(dir|file)", fields[3]) if len(fields) == 6 else None
+    if match is None:
+        return None
+    return Mount(unescape(fields[0]), unescape(fields[1]), match[1] == "ro", match[2])
+
+
+def parse_volume(entry: str) -> tuple[str, str]:
+    """Source and target of ``source:target``. Raises LxcTaskError with the seed's messages."""
+    halves = entry.split(":")
+    if len(halves) != 2 or not halves[0] or not halves[1]:
+        raise LxcTaskError(f"invalid volume bind mount entry: '{entry}'", hint=f"source:target is wanted; {HINT}")
+    source, target = halves
+    if target.startswith("/"):
+        raise LxcTaskError(f"unsupported absolute container mount point: '{target}'", hint=HINT)
+    return source, target
+
+
+def target_fault(target: str) -> str | None:
+    """What is wrong with the place of a mount inside the container; None if nothing is."""
+    parts = [part for part in target.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        return f"the target '{target}' has '..' in it: name the place inside the container plainly"
+    if not parts:
+        return f"the target '{target}' is the container's root: name a place below it"
+    return None
+
+
+def inside(target: str) -> str:
+    """A target relative to the container's root, without slashes around it."""
+    return "/".join(part for part in target.split("/") if part not in ("", "."))
+
+
+def beneath(path: str, directory: str) -> bool:
+    """Whether a path lies in a directory; both resolved. A directory does not lie in itself."""
+    return path.startswith(directory.rstrip("/") + "/") and path != directory
+
+
+def wanted(options: t.Mapping[str, t.Any], task_dir: str) -> list[Wanted]:
+    """Every source that the options name; a relative one is relative to the task's directory, as in the seed."""
+    found: list[Wanted] = []
+    for entry in options["volumes"]:
+        source, target = parse_volume(entry)
+        found.append(Wanted("volumes", source, os.path.join(task_dir, source), inside(target)))
+    for mount in options["mounts"]:
+        source = mount["source"]
+        path = os.path.join(task_dir, source)
+        found.append(Wanted("mounts", source, path, inside(mount["target"]), mount["read_only"], mount["create"]))
+    for device in options["devices"]:
+        path = os.path.join(task_dir, device["path"])
+        place = inside(device["target"] or device["path"])
+        found.append(Wanted("devices", device["path"], path, place, permissions=device["permissions"]))
+    return found
+
+
+def own_mounts(local: str, alloc: str, secrets: str) -> list[Mount]:
+    """The three that every task has, as in the seed."""
+    return [Mount(source, target) for source, target in zip((local, alloc, secrets), OWN)]
+
+
+def resolve(
+    sources: t.Sequence[Wanted], host: t.Mapping[str, Source], own: t.Sequence[str], task_dir: str, volumes_enabled: bool
+) -> tuple[Resolved, list[str]]:
+    """Mounts and device rules, and every fault in them as a sentence.
+
+    ``host``: what is at each path. ``own``: local, alloc and secrets, resolved. ``task_dir``: resolved. Where the
+    operator has disabled volumes, nothing outside the task's directory is taken, and nothing that a container could
+    swap for a link to the host: what lies beneath a directory that it can write.
+    """
+    faults: list[str] = []
+    mounts: list[Mount] = []
+    devices: list[str] = []
+    taken = set(OWN)
+    writable = [*own, *(host[it.path].real for it in sources if not it.read_only and it.option != "devices")]
+    for it in sources:
+        source = host[it.path]
+        fault = None if volumes_enabled else _policy_fault(it, source, task_dir, writable)
+        fault = fault or _kind_fault(it, source)
+        if fault is None and it.target in taken:
+            fault = f"two mounts have the target '/{it.target}': give each its own"
+        if fault is not None:
+            faults.append(f"{it.option}: {fault}")
+            continue
+        taken.add(it.target)
+        create = it.create if it.create != "auto" else "dir" if source.kind == "dir" else "file"
+        mounts.append(Mount(it.path, it.target, it.read_only, create))
+        if it.option == "devices":
+            devices.append(f"{source.kind[0]} {source.number} {it.permissions}")
+    return Resolved(tuple(mounts), tuple(devices)), faults
+
+
+def _policy_fault(it: Wanted, source: Source, task_dir: str, writable: t.Sequence[str]) -> str | None:
+    if it.given.startswith("/"):
+        return f"absolute bind-mount volume in config but '{ENABLED}' is false: '{it.given}'"
+    if source.real != task_dir and not beneath(source.real, task_dir):
+        return f"bind-mount path escapes task directory but '{ENABLED}' is false: '{it.given}'"
+    for directory in writable:
+        if beneath(source.real, directory):
+            return (
+                f"'{it.given}' lies in '{directory}', where the container can swap it for a link to the host,"
+                f" but '{ENABLED}' is false: bind the whole directory instead"
+            )
+    return None
+
+
+def _kind_fault(it: Wanted, source: Source) -> str | None:
+    if source.kind == "missing":
+        return f"the source '{it.given}' does not exist ('{it.path}'): make it first, or correct the path"
+    if it.option == "devices" and source.kind not in ("char", "block"):
+        return f"'{it.given}' is not a device: name one, or use mounts"
+    if it.option != "devices" and it.create == "file" and source.kind == "dir":
+        return f"'{it.given}' is a directory and can't be mounted on a file: leave create out"
+    if it.option != "devices" and it.create == "dir" and source.kind != "dir":
+        return f"'{it.given}' is not a directory and can't be mounted on one: leave create out"
+    return None
+
+
+def with_source(mount: Mount, source: str) -> Mount:
+    """The same mount from elsewhere."""
+    return replace(mount, source=source)
