@@ -44,6 +44,8 @@ FREEZE_TIMEOUT = 5.0
 # Seconds for which dirty page cache may be on its way to the disk before the container counts as unable to give it back.
 RECLAIM_TIMEOUT = 10.0
 _PAUSE = 0.002
+# Digits in the largest 64-bit number.
+_MOST_DIGITS = 20
 _RECLAIM_PAUSE = 0.05
 
 # What a read or write says when the container, and its cgroup with it, is gone.
@@ -146,17 +148,18 @@ def cpu_lines(cpu_shares: int | None) -> list[tuple[str, str]]:
 def parse_number(text: str | None) -> int | None:
     """The number in a single-value file; None for ``max``, for nothing, and for what is no number."""
     word = (text or "").strip()
-    return int(word) if re.fullmatch(r"-?[0-9]{1,20}", word, re.ASCII) else None
+    sign, digits = (-1, word[1:]) if word.startswith("-") else (1, word)
+    return sign * int(digits) if digits.isdigit() and digits.isascii() and len(digits) <= _MOST_DIGITS else None
 
 
 def parse_stat(text: str | None) -> dict[str, int]:
     """A flat keyed file (``memory.stat``, ``cpu.stat``, ``memory.events``, ...) as numbers; unknown lines are passed over."""
     numbers: dict[str, int] = {}
     for line in (text or "").split("\n"):
-        key, blank, word = line.strip().partition(" ")
-        value = parse_number(word)
-        if blank and value is not None:
-            numbers[key] = value
+        key, _blank, word = line.partition(" ")
+        # Done here, and without a sign, since a sample reads hundreds of such lines.
+        if word.isdigit() and word.isascii() and len(word) <= _MOST_DIGITS:
+            numbers[key] = int(word)
     return numbers
 
 
@@ -209,7 +212,10 @@ def _components(path: str) -> list[str]:
 
 def _made_by_liblxc(component: str, prefix: str, container_name: str) -> bool:
     """Whether liblxc named this cgroup for the container; it adds ``-N`` where the plain name was taken."""
-    return re.fullmatch(re.escape(prefix + container_name) + r"(-[0-9]+)?", component, re.ASCII) is not None
+    if not component.startswith(prefix + container_name):
+        return False
+    hyphen, number = component[len(prefix + container_name) :][:1], component[len(prefix + container_name) + 1 :]
+    return not hyphen or (hyphen == "-" and number.isascii() and number.isdigit())
 
 
 def container_path(path: str, container_name: str, cgroup_dir: str | None = None) -> str:
@@ -278,6 +284,13 @@ def _write(path: str, text: str) -> None:
         os.close(descriptor)
 
 
+def _links(directory: str) -> int:
+    try:
+        return os.stat(directory).st_nlink
+    except OSError:
+        return 0
+
+
 @contextlib.contextmanager
 def _signals_held() -> t.Iterator[None]:
     """Let the signals that end a module wait, so that none leaves a container frozen behind. Bounded by the timeouts."""
@@ -326,8 +339,11 @@ class Cgroup:
         mounts = read_hierarchies(root) if hierarchies is None else hierarchies
         directories: dict[str, str] = {}
         unified: str | None = None
+        own: dict[str, str] = {}  # the paths are mostly the same in all hierarchies
         for controllers, path in parse_membership(text):
-            directory = _visible(container_path(path, container_name, cgroup_dir), controllers, mounts, root)
+            if path not in own:
+                own[path] = container_path(path, container_name, cgroup_dir)
+            directory = _visible(own[path], controllers, mounts, root)
             if directory is None:
                 continue
             if not controllers:
@@ -352,14 +368,39 @@ class Cgroup:
         directory = self.directory(controller)
         return None if directory is None else _read(directory + "/" + file)
 
+    def read_tree(self, controller: str, file: str) -> list[str]:
+        """The text of this file in the container's cgroup and in all cgroups below it; for what v1 counts in each alone."""
+        directory = self.directory(controller)
+        if directory is None:
+            return []
+        texts = [_read(directory + "/" + file)]
+        # A directory's link count tells the number of its children (kernfs), and nearly always there are none.
+        if _links(directory) > 2:
+            texts += [_read(f"{below}/{file}") for below, _dirs, _files in os.walk(directory) if below != directory]
+        return [text for text in texts if text is not None]
+
+    def identity(self, *controllers: str) -> tuple[int, ...] | None:
+        """What tells this cgroup from a later one of the same name, for these controllers; None if it is gone."""
+        directories = [directory for directory in map(self.directory, controllers) if directory is not None]
+        try:
+            return tuple(os.stat(directory).st_ino for directory in directories) or None
+        except OSError:
+            return None
+
     def limits(self) -> Limits:
         """The limits that the kernel holds now."""
-        return Limits(memory=self._memory_limit(), cpu_shares=self._cpu_shares())
+        return Limits(memory=self.memory_limit(), cpu_shares=self._cpu_shares())
 
     def memory_usage(self) -> int | None:
         """Bytes charged to the container and all below it; None where the kernel does not tell."""
         file = "memory.usage_in_bytes" if self.version == V1 else "memory.current"
         return parse_number(self.read("memory", file))
+
+    def memory_limit(self) -> int | None:
+        """Bytes; None for no limit, or where the kernel does not tell."""
+        file = "memory.limit_in_bytes" if self.version == V1 else "memory.max"
+        limit = parse_number(self.read("memory", file))
+        return NO_LIMIT if _pages(limit) is None else limit
 
     def set_cpu_shares(self, shares: int | None) -> None:
         """Give the running container so many CPU shares; None gives the kernel's default."""
@@ -382,13 +423,6 @@ class Cgroup:
         else:
             self._set_memory_v2(rounded)
 
-    # -- reading
-
-    def _memory_limit(self) -> int | None:
-        file = "memory.limit_in_bytes" if self.version == V1 else "memory.max"
-        limit = parse_number(self.read("memory", file))
-        return NO_LIMIT if _pages(limit) is None else limit
-
     def _cpu_shares(self) -> int | None:
         if self.generation("cpu") == V1:
             return parse_number(self.read("cpu", "cpu.shares"))
@@ -405,18 +439,22 @@ class Cgroup:
         try:
             _write(directory + "/" + file, text)
         except OSError as error:
-            if error.errno in _GONE and os.path.isdir(directory):
-                raise self._error(
-                    failing,
-                    f"its cgroup has no {file}",
-                    f"Enable the {controller} controller for containers on this host.",
-                ) from error
             if error.errno in _GONE:
-                raise self._error(failing, "it has ended in the meantime", "Run this again.") from error
+                raise self._missing(failing, controller, file) from error
             raise self._error(failing, f"writing {text} to {directory}/{file} failed: {error.strerror}") from error
 
     def _error(self, failing: str, why: str, hint: str | None = None) -> LxcTaskError:
         return LxcTaskError(f"Container {self.name}: {failing}: {why}", hint=hint)
+
+    def _missing(self, failing: str, controller: str, file: str) -> LxcTaskError:
+        """Why a file is not there: the container's end, or the kernel."""
+        if not os.path.isdir(self.directory(controller) or ""):
+            return self._error(failing, "it has ended in the meantime", "Run this again.")
+        return self._error(
+            failing,
+            f"its cgroup has no {file}",
+            f"Does this host's kernel give containers the {controller} controller?",
+        )
 
     def _refusal(self, limit: int, usage: int | None) -> LxcTaskError:
         held = "an unknown amount" if usage is None else _size(usage)
@@ -457,7 +495,7 @@ class Cgroup:
         failing = f"can't set a memory limit of {_size(limit)}"
         text = self.read("memory", "memory.max")
         if text is None:
-            raise self._error(failing, "its cgroup has no memory controller", "Enable it for containers on this host.")
+            raise self._missing(failing, "memory", "memory.max")
         former, usage = parse_number(text), self.memory_usage()
         if former is not None and former <= limit and usage is not None and usage <= limit:
             self._put("memory", "memory.max", str(limit), failing)
@@ -494,7 +532,7 @@ class Cgroup:
         """Put a file's former value back in the end."""
         former = self.read(controller, file)
         if former is None:
-            raise self._error(failing, f"its cgroup has no {file}", "Is the container still running?")
+            raise self._missing(failing, controller, file)
         try:
             yield
         finally:
@@ -505,7 +543,7 @@ class Cgroup:
         """Freeze the container, and thaw it in the end; a container that is frozen already stays so."""
         state = self.read("memory", "cgroup.freeze")
         if state is None:
-            raise self._error(failing, "its cgroup can't be frozen meanwhile", "This takes Linux 5.2 or newer.")
+            raise self._missing(failing, "memory", "cgroup.freeze")
         if state.strip() == "1":
             self._await_frozen(failing)
             yield
@@ -523,7 +561,7 @@ class Cgroup:
         while True:
             events = self.read("memory", "cgroup.events")
             if events is None:
-                raise self._error(failing, "it has ended in the meantime", "Run this again.")
+                raise self._missing(failing, "memory", "cgroup.events")
             if parse_stat(events).get("frozen") == 1:
                 return
             if time.monotonic() >= deadline:
