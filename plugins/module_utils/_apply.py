@@ -65,6 +65,7 @@ def apply(steps: t.Sequence[_steps.Step], spec: TaskSpec, seen: Observed, runtim
     work = _Work(spec, seen, runtime)
     try:
         with interruptible():
+            work.try_configuration(steps)
             for step in steps:
                 work.take(step)
     except BaseException as error:
@@ -95,6 +96,20 @@ class _Work:
     def take(self, step: _steps.Step) -> None:
         self.doing = step
         _TAKE[type(step)](self, step)
+
+    def try_configuration(self, steps: t.Sequence[_steps.Step]) -> None:
+        """Have liblxc load a new configuration before a running task is stopped for it."""
+        if any(isinstance(step, (_steps.Create, _steps.RestoreFormer)) for step in steps):
+            return
+        for step in steps:
+            if isinstance(step, _steps.Configure):
+                self.doing = step
+                self.runtime.check(self.name, self.configuration(step))
+
+    def configuration(self, step: _steps.Configure) -> str:
+        """The container's configuration as the step will write it."""
+        former = _tree.read_text(self.runtime.config_file(self.name)) or ""
+        return _config.converge(former, self.record.base if self.record is not None else (), step.block, step.former)
 
     def then(self, words: str, undo: Undo) -> None:
         """Know how to take back what is about to be done."""
@@ -224,8 +239,7 @@ class _Work:
         file = self.runtime.config_file(self.name)
         former = _tree.read_text(file) or ""
         mode = os.stat(file).st_mode & 0o777
-        base = self.record.base if self.record is not None else ()
-        text = _config.converge(former, base, step.block, step.former)
+        text = self.configuration(step)
         self.runtime.check(self.name, text)
         self.then("put the configuration back", lambda: _tree.write_atomically(file, former, mode))
         _tree.write_atomically(file, text, CONFIG_MODE)
@@ -268,7 +282,13 @@ class _Work:
         if log_file is not None and not os.path.lexists(log_file):
             self.then(f"remove {log_file}", lambda: _unlink(t.cast(str, log_file)))
         self.then("stop the task", self.end)
-        self.runtime.start(self.name, step.log_file, step.log_level)
+        try:
+            self.runtime.start(self.name, step.log_file, step.log_level)
+        except LxcTaskError as error:
+            limit = self.spec.options["memory_mb"] if self.spec.declares else None
+            if limit is not None:
+                error.hint = f"if memory_mb, {limit}, is too little for its init, raise it"
+            raise
         self.note_init()
 
     def note_init(self) -> None:

@@ -608,10 +608,11 @@ def remove_monitor_cgroups(
     taken: t.Callable[[str], bool],
     root: str = "/",
     cgroup_dir: str | None = None,
+    payload: bool = False,
 ) -> list[str]:
     """Remove the empty ``lxc.monitor.NAME`` cgroups that a failed start, or one by a caller that ended, left behind.
 
-    Also ``lxc.monitor.NAME-N``, unless ``taken`` says that a container ``NAME-N`` exists: it may be that one's. Looks at
+    ``payload``: also ``lxc.payload.NAME``, which only a killed monitor leaves. Also ``lxc.monitor.NAME-N``, unless ``taken`` says that a container ``NAME-N`` exists: it may be that one's. Looks at
     the top of every mounted hierarchy, and in ``cgroup_dir`` (the container's ``lxc.cgroup.dir``). Never removes anything
     else; a cgroup that holds processes or children can't be removed, and stays. Returns the removed directories.
     """
@@ -619,8 +620,8 @@ def remove_monitor_cgroups(
     for mount in read_hierarchies(root):
         top = os.path.join(root, mount.mount_point.lstrip("/"))
         for directory in {top, os.path.join(top, *_components(cgroup_dir or ""))}:
-            for name in _monitors(directory, container_name):
-                other = name[len("lxc.monitor.") :]
+            for name in _leftovers(directory, container_name, payload):
+                other = name.split(".", 2)[2]
                 if other != container_name and taken(other):
                     continue
                 with contextlib.suppress(OSError):
@@ -629,9 +630,10 @@ def remove_monitor_cgroups(
     return sorted(removed)
 
 
-def _monitors(directory: str, container_name: str) -> list[str]:
+def _leftovers(directory: str, container_name: str, payload: bool) -> list[str]:
     try:
         names = os.listdir(directory)
     except OSError:
         return []
-    return [name for name in names if _made_by_liblxc(name, "lxc.monitor.", container_name)]
+    prefixes = ("lxc.monitor.", "lxc.payload.") if payload else ("lxc.monitor.",)
+    return [name for name in names for prefix in prefixes if _made_by_liblxc(name, prefix, container_name)]

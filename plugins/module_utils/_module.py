@@ -82,7 +82,8 @@ def _missing() -> str | None:
 
 def _has_libraries(interpreter: str) -> bool:
     """Whether another interpreter has all libraries: ansible-core's own probe takes one name."""
-    if not os.access(interpreter, os.X_OK) or os.path.realpath(interpreter) == os.path.realpath(sys.executable):
+    # A virtual environment's interpreter is a link to the system's, and sees other libraries: the path as called tells.
+    if not os.access(interpreter, os.X_OK) or interpreter == sys.executable:
         return False
     probe = [interpreter, "-c", "import " + ", ".join(LIBRARIES)]
     return subprocess.run(probe, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
@@ -97,13 +98,7 @@ def _invocation(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def _fail(module: AnsibleModule, error: t.Any) -> t.NoReturn:
-    message = str(error)
-    errors = [str(it) for it in error.errors]
-    secrets = [str(value) for value in (module.params.get("environment") or {}).values() if str(value) in message]
-    for value in sorted(filter(None, secrets), key=len, reverse=True):
-        message = message.replace(value, HIDDEN)
-        errors = [it.replace(value, HIDDEN) for it in errors]
-    module.fail_json(msg=message, errors=errors, invocation=_invocation(module))
+    module.fail_json(msg=str(error), errors=[str(it) for it in error.errors], invocation=_invocation(module))
     raise AssertionError("fail_json does not return")
 
 
@@ -121,7 +116,7 @@ def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any
         file = _lock.lock_file("task", spec.container_name, spec.lxc_path)
         lock = _lock.held(file, f"container {spec.container_name}")
     with lock as descriptor:
-        return _locked(spec, faults, _runtime.Runtime(spec.lxc_path, descriptor), check_mode)
+        return _locked(spec, faults, _runtime.Runtime(spec.lxc_path, descriptor, spec.options["environment"].values()), check_mode)
 
 
 def _locked(spec: TaskSpec, faults: list[str], runtime: t.Any, check_mode: bool) -> dict[str, t.Any]:
@@ -137,7 +132,8 @@ def _locked(spec: TaskSpec, faults: list[str], runtime: t.Any, check_mode: bool)
     declared = None
     if spec.declares:
         declared, more = declare(spec, seen)
-        faults = [*faults, *more, *(_refused(pair) for pair in refused_lines(_options.block(declared)))]
+        # liblxc judges the lines of options that are right by themselves.
+        faults = [*faults, *more] or [_refused(pair) for pair in refused_lines(_options.block(declared))]
     if faults:
         raise OptionsError(faults)
     plan = make_plan(spec, seen, declared)

@@ -261,7 +261,7 @@ def _create(spec: TaskSpec, seen: Observed, declared: Declared, repair: list[_st
     after = {
         option.name: show(option.name, option.record(spec.options[option.name]))
         for option in _options.OPTIONS
-        if option.effect not in (_options.NOTHING, _options.CREATE) and spec.options[option.name] != option.default
+        if option.effect not in (_options.NOTHING, _options.CREATE) and spec.options[option.name] not in (None, option.default)
     }
     lines = tuple(_options.block(declared))
     return Plan(tuple(steps), state, {"state": ABSENT}, {**after, "state": state}, tuple(warnings), lines)
@@ -381,7 +381,7 @@ def _shown(changes: t.Mapping[str, tuple[t.Any, t.Any]]) -> dict[str, tuple[t.An
 def _drifted(config: str, record: Record, declared: Declared) -> dict[str, tuple[t.Any, t.Any]]:
     """The options whose lines are not as they must be, though the record says so: the file's lines, and those that are due."""
     found = parse(config)
-    for pair in record.base:
+    for pair in (*record.base, *((key, value) for key, value in record.lines.get("lxc_config", ()))):
         if pair in found:
             found.remove(pair)
     drifted: dict[str, tuple[t.Any, t.Any]] = {}
@@ -390,17 +390,12 @@ def _drifted(config: str, record: Record, declared: Declared) -> dict[str, tuple
         if option.lines is None or not option.keys:
             continue
         due = option.lines(declared)
-        have = [pair for pair in found if pair[0] in option.keys and not _user_set(pair, declared, record)]
+        have = [pair for pair in found if pair[0] in option.keys]
         if have != due and lines[option.name] == record.lines.get(option.name):
             drifted[option.name] = _environment(have, due) if option.name == "environment" else (_told(have), _told(due))
     if not drifted and lines == record.lines:
         drifted["lxc_config"] = ("changed in the file", declared.options["lxc_config"])
     return drifted
-
-
-def _user_set(pair: Pair, declared: Declared, record: Record) -> bool:
-    config = {**record.options.get("lxc_config", {}), **declared.options["lxc_config"]}
-    return pair[0] in config
 
 
 def _told(lines: t.Sequence[Pair]) -> list[str]:

@@ -19,6 +19,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import remove_
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import Pair, parse
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import FROZEN, RUNNING, STOPPED
+from ansible_collections.nomadic.lxc.plugins.module_utils._options import HIDDEN
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import identify, wait_for_exit
 from ansible_collections.nomadic.lxc.plugins.module_utils._tree import read_text
 
@@ -58,12 +59,6 @@ def default_lxc_path() -> str:
     return str(lxc.default_config_path)
 
 
-def last_words(text: str) -> str:
-    """The end of an output in one line."""
-    lines = [line.strip() for line in text.split("\n") if line.strip()]
-    return " | ".join(lines[-_WORDS:])
-
-
 def refused_lines(lines: t.Iterable[Pair]) -> list[Pair]:
     """The configuration lines that liblxc does not take. Nothing is written anywhere."""
     import _lxc
@@ -94,11 +89,23 @@ def _quiet() -> t.Iterator[None]:
 
 
 class Runtime:
-    """The containers of one LXC path. ``lock``: the descriptor of the call's lock, which a template must hold too."""
+    """The containers of one LXC path. ``lock``: the descriptor of the call's lock, which a template must hold too.
+    ``hidden``: values that no word of liblxc's or of a template's may show.
+    """
 
-    def __init__(self, lxc_path: str, lock: int | None = None) -> None:
+    def __init__(self, lxc_path: str, lock: int | None = None, hidden: t.Iterable[str] = ()) -> None:
         self.lxc_path = lxc_path
         self.lock = lock
+        # Shorter ones are no secrets, and would make every sentence unreadable.
+        self.hidden = sorted((value for value in hidden if len(value) > 2), key=len, reverse=True)
+
+    def last_words(self, text: str) -> str:
+        """The end of an output in one line."""
+        lines = [line.strip() for line in text.split("\n") if line.strip()]
+        words = " | ".join(lines[-_WORDS:])
+        for value in self.hidden:
+            words = words.replace(value, HIDDEN)
+        return words
 
     def directory(self, name: str) -> str:
         """A container's own directory."""
@@ -166,7 +173,7 @@ class Runtime:
 
         done = _child.call(work, inherit=() if self.lock is None else (self.lock,))
         if not done.ok:
-            words = last_words(done.output) or "the template printed nothing"
+            words = self.last_words(done.output) or "the template printed nothing"
             raise RuntimeFailure(f"the template {template} failed", words)
         return done.output
 
@@ -201,7 +208,7 @@ class Runtime:
                 return bool(container.start(False, True, True))
 
             done = _child.call(work, timeout=START_TIMEOUT, hangs=lambda: self._monitor_hangs(name))
-            words = last_words("\n".join(filter(None, (done.output, _errors_in(log, offset)))))
+            words = self.last_words("\n".join(filter(None, (done.output, _errors_in(log, offset)))))
         if done.timed_out:
             self._end_monitor(name)
         if not done.ok:
@@ -223,7 +230,7 @@ class Runtime:
         if done.timed_out:
             self._end_monitor(name)
         if not self._stopped(self.open(name)):
-            raise RuntimeFailure(f"container {name} can't be killed", last_words(done.output))
+            raise RuntimeFailure(f"container {name} can't be killed", self.last_words(done.output))
 
     def _stopped(self, container: t.Any, init: int | None = None) -> bool:
         """Whether a container whose init ended stops; no if it rebooted itself: another init runs then."""
@@ -250,11 +257,11 @@ class Runtime:
         limit = _child.FOREVER if verb == "destroy" else STOP_TIMEOUT
         done = _child.call(lambda: bool(change(self.open(name))), timeout=limit)
         if not done.ok:
-            raise RuntimeFailure(f"liblxc can't {verb} container {name}", last_words(done.output))
+            raise RuntimeFailure(f"liblxc can't {verb} container {name}", self.last_words(done.output))
 
-    def sweep(self, name: str) -> None:
+    def sweep(self, name: str, payload: bool = False) -> None:
         """Remove the empty cgroups that a monitor has left; with a thousand of them the name can't start any more."""
-        remove_monitor_cgroups(name, lambda other: os.path.lexists(self.directory(other)))
+        remove_monitor_cgroups(name, lambda other: os.path.lexists(self.directory(other)), payload=payload)
 
     def _monitor(self, name: str) -> int | None:
         """The pid of a container's monitor, found by the title that liblxc gives it."""
@@ -285,6 +292,7 @@ class Runtime:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(monitor, signal.SIGKILL)
             wait_for_exit(monitor, STOP_TIMEOUT)
+        self.sweep(name, payload=True)
 
 
 def _errors_in(log: str, offset: int) -> str:
