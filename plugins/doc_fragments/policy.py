@@ -23,6 +23,8 @@ options:
       - The directory in which allocs live, see O(alloc_id).
       - An alloc has the directory C(<alloc_dir>/<alloc_id>), or C(<alloc_dir>/_<name>) for a task without
         O(alloc_id). It belongs to root and has mode C(0700).
+      - An absolute path without C(..) in it. A change takes effect at the next start of the container. C(local) and
+        C(alloc) are not moved.
     type: path
     default: /var/lib/nomadic-lxc/alloc
   volumes_enabled:

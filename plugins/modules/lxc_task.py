@@ -44,7 +44,8 @@ options:
     type: str
   handle:
     description:
-      - Acts on the container that this handle names, instead of O(name) and O(alloc_id).
+      - Acts on the container that this handle names. O(name) and O(alloc_id) are not needed then. If they are given,
+        they must mean the same container.
       - A handle is a JSON object such as RV(handle), or one that Nomad's LXC driver wrote. C(ContainerName) and
         C(LxcPath) are needed, C(KillTimeout) (in nanoseconds) is optional, and everything else is passed over.
       - The container need not have been made by this collection. One that was not can only be commanded, not declared.
@@ -265,7 +266,8 @@ options:
     type: str
   hostname:
     description:
-      - The host name inside the container. The default is the name of the container.
+      - The host name inside the container. At most 64 letters, digits, C(-), C(_) and C(.), with no C(-) or C(.) at
+        an end. The default is the name of the container.
       - A change takes effect at the next start of the container, see O(restart_on_change).
     type: str
   init:
@@ -294,8 +296,8 @@ options:
         C(lxc.net.0.flags), C(lxc.mount*), the cgroup keys of the limits and devices, C(lxc.log.*), C(lxc.rootfs.*),
         C(lxc.uts.name), C(lxc.init.cmd), C(lxc.environment), C(lxc.start.auto) and C(lxc.include).
       - C(lxc.cap.drop) is merged with what the module drops by itself.
-      - C(lxc.cap.keep) stands instead of a drop. With O(network_mode=host), it can not hold C(net_admin) unless
-        O(host_network_admin) is V(true).
+      - C(lxc.cap.keep) stands instead of every drop. It can not be given together with C(lxc.cap.drop). With
+        O(network_mode=host), it can not hold C(net_admin) unless O(host_network_admin) is V(true).
       - A configuration that liblxc can not load is refused, and the old one stays.
       - A change takes effect at the next start of the container, see O(restart_on_change).
     type: dict
@@ -346,16 +348,18 @@ notes:
     RV(task.dirs). C(local) is the task's own. C(alloc) is shared by the tasks of an alloc.
   - C(secrets) is the task's own too. It is a file system in memory of 1 MiB with mode C(0700), and nothing can be
     executed from it. It is there from V(present) on, kept over stop, start and restart, emptied by a reboot of the
-    host, and removed with the container.
+    host, and removed with the container. A hook in the container's configuration mounts it when something else starts
+    the container.
   - Changed on the running container, without a restart - O(memory_mb), O(cpu_shares) and O(kill_timeout).
   - Changed with a restart of a running container, unless O(restart_on_change=false) - O(volumes), O(mounts),
-    O(devices), O(network_mode), O(network_link), O(host_network_admin), O(hostname), O(init), O(environment) and
-    O(lxc_config).
+    O(devices), O(network_mode), O(network_link), O(host_network_admin), O(hostname), O(init), O(environment),
+    O(lxc_config) and O(alloc_dir).
   - Changed only with a new root file system, see O(recreate) - O(template), O(distro), O(release), O(arch),
     O(image_variant), O(image_server), O(template_args) and O(default_config).
   - A newline or a NUL character in the value of any option is refused. In an LXC configuration, a newline begins a
     new key.
-  - Calls on one container take turns, on a lock under C(/run/lock/nomadic-lxc). The wait for it has a limit.
+  - Calls on one container take turns, on a lock under C(/run/lock/nomadic-lxc). A call waits at most 300 seconds for
+    it, then fails.
   - liblxc sees a running container only from the network namespace in which it was started. From another one, it
     calls the container stopped. The module finds that out, says so, and does nothing.
   - If the interpreter of the managed host has no LXC binding or no voluptuous, the module runs itself again under a
@@ -411,7 +415,8 @@ EXAMPLES = r"""
     network_mode: bridge
     volumes:
       - /srv/cache:srv/cache
-      - local/site:srv/site # relative to the task's directory
+      # A relative source is relative to the task's directory.
+      - local/site:srv/site
     mounts:
       - source: /etc/ssl/certs
         target: /etc/ssl/certs
@@ -491,11 +496,15 @@ actions:
   type: list
   elements: str
   sample:
-    - create
+    - make the task's directories
+    - mount secrets
+    - create from template busybox
+    - write configuration
     - start
 diff:
   description:
-    - The task before and after, by option. Only the options that differ are there.
+    - The task before and after, by option, and its state. Only what differs is there.
+    - Values of O(environment) are replaced by V(VALUE_HIDDEN).
   returned: success
   type: dict
   contains:
@@ -511,13 +520,13 @@ diff:
         memory_mb: 128
 errors:
   description:
-    - Every fault that was found in the options of the task, one string each.
+    - What is wrong, one string each. Where the options of the task have several faults, all of them are here.
   returned: failure
   type: list
   elements: str
   sample:
-    - "invalid volume bind mount entry: 'abc:'"
-    - "unsupported absolute container mount point: '/var'"
+    - "volumes: unsupported absolute container mount point: '/var'"
+    - "memory_mb 0 is not between 1 and 8796093022207: leave it out for no limit"
 forced:
   description:
     - Whether the last stop took a kill, since the shutdown was not over in O(kill_timeout). Null unless this run
@@ -535,8 +544,8 @@ handle:
   sample: '{"ContainerName":"web-5e1d","InitPid":4242,"LxcPath":"/var/lib/lxc","KillTimeout":5000000000}'
 template_output:
   description:
-    - What the template printed.
-  returned: when a template ran and O(verbosity=verbose)
+    - What the template printed. Empty where none ran.
+  returned: success and O(verbosity=verbose)
   type: str
   sample: "Installing busybox"
 task:
@@ -546,7 +555,7 @@ task:
   type: dict
   contains:
     name:
-      description: The name of the task.
+      description: The name of the task. Null for a container that this collection did not make.
       type: str
       sample: web
     alloc_id:
@@ -576,11 +585,12 @@ task:
       type: str
       sample: '{"ContainerName":"web-5e1d","InitPid":4242,"LxcPath":"/var/lib/lxc","KillTimeout":5000000000}'
     log_file:
-      description: The file on the host that liblxc logs to.
+      description: The file on the host that liblxc logs to. Null for a container that this collection did not make.
       type: str
       sample: /var/lib/nomadic-lxc/alloc/5e1d/web/web-lxc.log
     dirs:
-      description: The directories of the task on the host.
+      description:
+        - The directories of the task on the host. Each is null for a container that this collection did not make.
       type: dict
       contains:
         task:
@@ -600,15 +610,21 @@ task:
           type: str
           sample: /var/lib/nomadic-lxc/alloc/5e1d/web/secrets
     mounts:
-      description: What is bound into the container.
+      description:
+        - What is bound into the container, in the form of the option O(mounts). The task's own directories come first.
       type: list
       elements: dict
       sample:
-        - source: /srv/cache
-          target: srv/cache
+        - source: /var/lib/nomadic-lxc/alloc/5e1d/web/local
+          target: /local
           read_only: false
+          create: dir
+        - source: /srv/cache
+          target: /srv/cache
+          read_only: false
+          create: dir
     network_mode:
-      description: The network mode of the container.
+      description: The network mode of the container. Null where it has a network of another kind.
       type: str
       sample: bridge
     memory_mb:
@@ -624,18 +640,20 @@ task:
       type: float
       sample: 5
     cgroup_version:
-      description: The version of the cgroups that hold the container's limits, V(1) or V(2).
+      description:
+        - The version of the cgroups that hold the container's limits, V(1) or V(2). Null where it is not known.
       type: int
       sample: 2
     interfaces:
-      description: The network interfaces of the running container.
+      description: The network interfaces of the running container. Empty while nothing runs.
       type: list
       elements: str
       sample:
         - eth0
         - lo
     ips:
-      description: The addresses of the running container.
+      description:
+        - The addresses of the running container, without loopback and link-local ones. Empty while nothing runs.
       type: list
       elements: str
       sample:
@@ -651,7 +669,6 @@ task:
     exit:
       description: What is known of the end of a task that ended. Null where it runs, or nothing is known.
       type: dict
-      sample: null
 ansible_facts:
   description: The facts that are set.
   returned: success

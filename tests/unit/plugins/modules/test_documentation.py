@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.nomadic.lxc.plugins.module_utils._options import POLICY
+from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView, task_dict
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import ARGUMENT_SPEC
 
 COLLECTION = Path(__file__).resolve().parents[4]
@@ -177,9 +179,33 @@ def test_every_return_value_states_its_type_and_meaning(module: str) -> None:
     check(values, "")
 
 
+def test_the_documented_task_has_the_keys_of_the_serialized_one() -> None:
+    view = TaskView(
+        name="web",
+        alloc_id=None,
+        container_name="web",
+        lxc_path="/var/lib/lxc",
+        state="stopped",
+        init=None,
+        layout=None,
+        lines=[("lxc.mount.entry", "/srv srv none ro,bind,create=dir 0 0")],
+        memory_mb=None,
+        cpu_shares=None,
+        kill_timeout=1,
+        cgroup_version=None,
+        created_at=None,
+    )
+    task = task_dict(view)
+    documented = yaml.safe_load(constants(module_file("lxc_task"))["RETURN"])["task"]["contains"]
+    assert set(documented) == set(task)
+    assert set(documented["dirs"]["contains"]) == set(task["dirs"])
+    assert {tuple(sorted(row)) for row in documented["mounts"]["sample"]} == {tuple(sorted(task["mounts"][0]))}
+
+
 @pytest.mark.parametrize("module", sorted(SPECS))
-def test_every_policy_option_is_accepted(module: str) -> None:
-    assert set(fragment("nomadic.lxc.policy")["options"]) <= set(SPECS[module])
+def test_every_policy_option_is_documented_and_accepted(module: str) -> None:
+    assert set(fragment("nomadic.lxc.policy")["options"]) == set(POLICY)
+    assert set(POLICY) <= set(SPECS[module])
 
 
 @pytest.mark.parametrize("module", sorted(SPECS))
