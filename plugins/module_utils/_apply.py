@@ -16,6 +16,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import _config, _lock,
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Cgroup
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import SECOND
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError, StepError
+from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
 from ansible_collections.nomadic.lxc.plugins.module_utils._observe import (
     aside_directory,
     cgroup_of,
@@ -160,15 +161,40 @@ class _Work:
     # ---- directories
 
     def make_directories(self, step: _steps.MakeDirectories) -> None:
-        for path, mode in step.directories:
-            made = _missing_parents(path)
-            for parent in made:
-                os.mkdir(parent, 0o755)
-                self.then(f"remove {parent}", lambda parent=parent: _remove_made(parent))  # type: ignore[misc]
-            if not made:
-                former = os.stat(path, follow_symlinks=False).st_mode & 0o7777
-                self.then(f"give {path} its mode back", lambda path=path, former=former: os.chmod(path, former))  # type: ignore[misc]
+        with self.alloc_lock():
+            for path, mode in step.directories:
+                self.make_directory(path, mode, always=path == step.directories[0][0])
+
+    def make_directory(self, path: str, mode: int, always: bool) -> None:
+        made = _missing_parents(path)
+        for parent in made:
+            os.mkdir(parent, 0o755)
+            self.then(f"remove {parent}", lambda parent=parent: self.remove_made(parent))  # type: ignore[misc]
+        if made:
             os.chmod(path, mode)
+        elif always:
+            former = os.stat(path, follow_symlinks=False).st_mode & 0o7777
+            self.then(f"give {path} its mode back", lambda: os.chmod(path, former))
+            os.chmod(path, mode)
+
+    def remove_made(self, path: str) -> None:
+        """Remove a directory that this run made, with what its container put there; a mount in it is not ours."""
+        place = t.cast(Layout, self.spec.layout)
+        if place.root.startswith(path):
+            # Other allocs, or other tasks of this one, may be there by now.
+            _rmdir(path)
+            return
+        with self.alloc_lock():
+            if path.startswith(place.alloc) and _other_tasks(place):
+                return
+            kept = _tree.remove(path, _mounts.read_mount_points())
+        if kept:
+            raise LxcTaskError(f"{', '.join(kept)} is mounted there")
+
+    def alloc_lock(self) -> t.ContextManager[int]:
+        """Held while directories of an alloc are made or removed: its tasks share some."""
+        root = t.cast(Layout, self.spec.layout).root
+        return _lock.held(_lock.lock_file("alloc", os.path.basename(root), root), f"the directories in {root}")
 
     def mount_secrets(self, step: _steps.MountSecrets) -> None:
         _mounts.mount_secrets(step.path)
@@ -182,11 +208,13 @@ class _Work:
 
     def purge(self, step: _steps.Purge) -> None:
         points = _mounts.read_mount_points()
-        for path in step.paths:
-            if os.path.islink(path):
-                os.unlink(path)
-            else:
-                _tree.remove(path, points)
+        place = t.cast(Layout, self.spec.layout)
+        task = os.path.join(os.path.realpath(place.root), os.path.basename(place.task))
+        with self.alloc_lock():
+            for path in sorted(step.paths, key=lambda path: path != task):
+                # The alloc's goes with the last task; one may have come meanwhile.
+                if path == task or not _other_tasks(place):
+                    _tree.remove(path, points)
 
     # ---- the container
 
@@ -280,7 +308,7 @@ class _Work:
     def start(self, step: _steps.Start) -> None:
         log_file = step.log_file
         if log_file is not None and not os.path.lexists(log_file):
-            self.then(f"remove {log_file}", lambda: _unlink(t.cast(str, log_file)))
+            self.then(f"remove {log_file}", lambda: _unlink(log_file))
         self.then("stop the task", self.end)
         try:
             self.runtime.start(self.name, step.log_file, step.log_level)
@@ -310,6 +338,9 @@ class _Work:
                 self.runtime.freeze(self.name)
 
         self.then("start the task again", again)
+        if self.record is not None:
+            # What a hook keeps of the end can't tell a stop that was asked for.
+            self.write_record(replace(self.record, stop_asked=self.seen.init))
         if step.frozen:
             # A frozen task can't heed the request to end.
             self.runtime.thaw(self.name)
@@ -373,11 +404,13 @@ def _missing_parents(path: str) -> list[str]:
     return missing
 
 
-def _remove_made(path: str) -> None:
-    """Remove a directory that this run made, with what its container put there; a mount in it is not ours."""
-    kept = _tree.remove(path, _mounts.read_mount_points())
-    if kept:
-        raise LxcTaskError(f"{', '.join(kept)} is mounted there")
+def _other_tasks(place: Layout) -> bool:
+    """Whether an alloc has directories of other tasks."""
+    try:
+        names = {entry.name for entry in os.scandir(place.root) if entry.is_dir(follow_symlinks=False)}
+    except FileNotFoundError:
+        return False
+    return bool(names - {os.path.basename(place.alloc), os.path.basename(place.task)})
 
 
 def _rmdir(path: str) -> None:
@@ -394,11 +427,3 @@ def _unlink(path: str) -> None:
 def _unmount(path: str) -> None:
     if os.path.realpath(path) in _mounts.read_mount_points():
         _mounts.unmount(path)
-
-
-def alloc_lock(spec: TaskSpec) -> t.ContextManager[t.Any]:
-    """Held while directories of an alloc are made or purged: its tasks share some."""
-    if spec.layout is None:
-        return contextlib.nullcontext()
-    root = spec.layout.root
-    return _lock.held(_lock.lock_file("alloc", os.path.basename(root), root), f"the directories in {root}")

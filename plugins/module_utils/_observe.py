@@ -11,9 +11,10 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup, _mounts, _record, _tree, _volumes
+from ansible_collections.nomadic.lxc.plugins.module_utils._hooks import EXIT_FILE, parse_exit
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout, layout
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, STOPPED, Observed, Template
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, alive, identify
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, STOPPED, Exit, Observed, Template
+from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, alive, identify, iso
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
 from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
@@ -37,6 +38,17 @@ def read_record(path: str) -> Record | None:
     """The record in a file; None if there is none. Raises LxcTaskError for one that can't be read."""
     text = _tree.read_text(path)
     return None if text is None else _record.parse_record(text, path)
+
+
+def read_exit(directory: str, record: Record | None) -> Exit | None:
+    """What our hook kept of a container's last end; None if it never ran to one."""
+    file = os.path.join(directory, EXIT_FILE)
+    ended = parse_exit(_tree.read_text(file) or "")
+    if ended is None:
+        return None
+    asked = record.stop_asked.pid if record is not None and record.stop_asked is not None else None
+    killed = None if ended.oom_kills is None else ended.oom_kills > 0
+    return Exit(iso(os.stat(file).st_mtime), False if asked == ended.init_pid else killed)
 
 
 def adopt(spec: TaskSpec, record: Record | None) -> TaskSpec:
@@ -78,6 +90,7 @@ def observe(spec: TaskSpec, runtime: Runtime) -> tuple[TaskSpec, Observed]:
     spec = adopt(spec, record)
     state, pid = (ABSENT, -1) if not defined or half_made else (STOPPED, -1) if restored else runtime.state(name)
     init = identify(pid) if pid > 0 else None
+    ended = read_exit(directory, record) if state == STOPPED else None
     elsewhere = record.init if record is not None and state in (STOPPED, ABSENT) and alive(record.init) else None
     points = _mounts.read_mount_points()
     seen = Observed(
@@ -90,6 +103,7 @@ def observe(spec: TaskSpec, runtime: Runtime) -> tuple[TaskSpec, Observed]:
         snapshots=_has_snapshots(directory),
         init=init,
         elsewhere=elsewhere,
+        ended=ended,
         config=(_tree.read_text(os.path.join(directory, "config")) or "") if defined else "",
         container_mounts=tuple(_mounts.below(directory, points)) if os.path.isdir(directory) else (),
     )

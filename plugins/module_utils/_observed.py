@@ -30,6 +30,14 @@ class Template:
 
 
 @dataclass(frozen=True)
+class Exit:
+    """What is known of a task's end. ``ended_at``: ISO 8601, UTC; ``oom_killed``: None where the kernel did not tell."""
+
+    ended_at: str
+    oom_killed: bool | None
+
+
+@dataclass(frozen=True)
 class Observed:
     """``state``: absent, stopped, running or frozen. ``half_made``: a run that made it was cut off. ``stray``: a directory
     of that name which is neither a container nor ours. ``aside``: a recreation was cut off, and the former container is
@@ -45,6 +53,7 @@ class Observed:
     snapshots: bool = False
     init: InitId | None = None
     elsewhere: InitId | None = None
+    ended: Exit | None = None
     config: str = ""
     cgroup_version: int | None = None
     limits: Limits | None = None

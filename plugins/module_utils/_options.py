@@ -10,14 +10,12 @@ LXC configuration. The rows stand in the order of their lines: the user's own ke
 from __future__ import annotations
 
 import hashlib
-import shlex
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _volumes
+from ansible_collections.nomadic.lxc.plugins.module_utils import _hooks, _volumes
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import cpu_lines, memory_lines
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import Pair, canonical
-from ansible_collections.nomadic.lxc.plugins.module_utils._mounts import SECRETS_OPTIONS
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
 from ansible_collections.nomadic.lxc.plugins.module_utils._template import path_of
 
@@ -35,9 +33,10 @@ HIDDEN = "VALUE_HIDDEN"
 
 @dataclass(frozen=True)
 class Declared:
-    """A task as it shall be. ``options``: by name, normalized (see _spec); ``resolved``: mounts and devices on this host."""
+    """A task as it shall be. ``directory``: the container's own. ``options``: by name, normalized (see _spec); ``resolved``: mounts and devices on this host."""
 
     container_name: str
+    directory: str
     layout: Layout
     options: t.Mapping[str, t.Any]
     resolved: _volumes.Resolved
@@ -46,7 +45,7 @@ class Declared:
 @dataclass(frozen=True)
 class Option:
     """``argument``: Ansible's argument spec. ``configures``: given with a command it is an error. ``lines``: its part of the
-    configuration, of the keys ``keys``. ``record``: what the record keeps of a value. ``show``: what a user is shown of it.
+    configuration, of the keys ``keys``, for which it also needs the options ``reads``. ``record``: what the record keeps of a value. ``show``: what a user is shown of it.
     """
 
     name: str
@@ -55,6 +54,7 @@ class Option:
     configures: bool = False
     lines: t.Callable[[Declared], list[Pair]] | None = None
     keys: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
     record: t.Callable[[t.Any], t.Any] = field(default=lambda value: value)
     show: t.Callable[[t.Any], t.Any] = field(default=lambda value: value)
 
@@ -120,18 +120,12 @@ def _device_lines(task: Declared) -> list[Pair]:
     return lines
 
 
-def secrets_hook(secrets: str) -> str:
-    """The command before a start that puts the tmpfs there, whoever starts the container; no tmpfs, no start.
-
-    liblxc runs it by a shell and appends words of its own, which become the inner shell's unused arguments.
-    """
-    place = shlex.quote(secrets)
-    script = f"mountpoint -q {place} || mount -t tmpfs -o nosuid,nodev,noexec,{SECRETS_OPTIONS} tmpfs {place}"
-    return f"/bin/sh -c {shlex.quote(script)}"
-
-
-def _secrets_lines(task: Declared) -> list[Pair]:
-    return [("lxc.hook.pre-start", secrets_hook(task.layout.secrets))]
+def _hook_lines(task: Declared) -> list[Pair]:
+    return [
+        ("lxc.hook.pre-start", _hooks.secrets_hook(task.layout.secrets)),
+        ("lxc.hook.start-host", _hooks.run_hook(task.directory)),
+        ("lxc.hook.stop", _hooks.exit_hook(task.directory)),
+    ]
 
 
 def _value(name: str, key: str) -> t.Callable[[Declared], list[Pair]]:
@@ -180,7 +174,14 @@ OPTIONS: tuple[Option, ...] = (
         keys=("lxc.net.0.type", "lxc.net.0.flags"),
     ),
     Option("network_link", _text(default="lxcbr0"), RESTART, lines=_link_lines, keys=("lxc.net.0.link",)),
-    Option("host_network_admin", _flag(False), RESTART, lines=_capability_lines, keys=("lxc.cap.drop",)),
+    Option(
+        "host_network_admin",
+        _flag(False),
+        RESTART,
+        lines=_capability_lines,
+        keys=("lxc.cap.drop",),
+        reads=("network_mode", "lxc_config"),
+    ),
     Option("hostname", _text(), RESTART, configures=True, lines=_value("hostname", "lxc.uts.name"), keys=("lxc.uts.name",)),
     Option("init", _text(), RESTART, configures=True, lines=_value("init", "lxc.init.cmd"), keys=("lxc.init.cmd",)),
     Option(
@@ -210,6 +211,7 @@ OPTIONS: tuple[Option, ...] = (
         configures=True,
         lines=_mount_lines,
         keys=("lxc.mount.entry",),
+        reads=("volumes", "devices", "alloc_dir"),
     ),
     Option(
         "devices",
@@ -223,7 +225,7 @@ OPTIONS: tuple[Option, ...] = (
         lines=_device_lines,
         keys=_DEVICE_KEYS,
     ),
-    Option("alloc_dir", {"type": "path", "default": "/var/lib/nomadic-lxc/alloc"}, RESTART, lines=_secrets_lines),
+    Option("alloc_dir", {"type": "path", "default": "/var/lib/nomadic-lxc/alloc"}, RESTART, lines=_hook_lines),
     Option(
         "memory_mb",
         {"type": "int"},

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os.path
 import typing as t
 from dataclasses import dataclass, field
 
@@ -63,7 +64,8 @@ def declare(spec: TaskSpec, seen: Observed) -> tuple[Declared, list[str]]:
     resolved, faults = _volumes.resolve(
         _volumes.wanted(spec.options, place.task), seen.host, own, seen.task_dir, spec.volumes_enabled
     )
-    return Declared(spec.container_name, place, spec.options, resolved), faults
+    directory = os.path.join(spec.lxc_path, spec.container_name)
+    return Declared(spec.container_name, directory, place, spec.options, resolved), faults
 
 
 def make_plan(spec: TaskSpec, seen: Observed, declared: Declared | None) -> Plan:
@@ -215,13 +217,9 @@ def _start(spec: TaskSpec, log_level: str) -> _steps.Start:
 def _secrets(spec: TaskSpec, seen: Observed) -> list[_steps.Step]:
     place = t.cast(Layout, spec.layout)
     steps: list[_steps.Step] = []
-    missing = tuple(
-        (path, mode)
-        for path, mode in place.directories()
-        if seen.directories.get(path) is None or (path == place.root and seen.directories[path] != mode)
-    )
-    if missing:
-        steps.append(_steps.MakeDirectories("make the task's directories", missing))
+    wanted = place.directories()
+    if any(seen.directories.get(path) is None or (path == place.root and seen.directories[path] != mode) for path, mode in wanted):
+        steps.append(_steps.MakeDirectories("make the task's directories", tuple(wanted)))
     if not seen.secrets_mounted:
         steps.append(_steps.MountSecrets("mount secrets", place.secrets))
     return steps
@@ -288,7 +286,7 @@ def _converge(spec: TaskSpec, seen: Observed, declared: Declared, record: Record
     block = _options.block(declared)
     former = [(key, value) for key, values in record.options.get("lxc_config", {}).items() for value in values]
     text = converge(seen.config, record.base, block, former)
-    drifted = _drifted(seen.config, record, declared) if text != seen.config else {}
+    drifted = _drifted(seen.config, record, declared, changes) if text != seen.config else {}
     shown = {**_shown(changes), **drifted}
     live = _live(spec, seen, shown)
     waiting = _waiting(seen, record, changes, declared, drifted)
@@ -378,22 +376,26 @@ def _shown(changes: t.Mapping[str, tuple[t.Any, t.Any]]) -> dict[str, tuple[t.An
     return {name: (show(name, old), show(name, new)) for name, (old, new) in changes.items()}
 
 
-def _drifted(config: str, record: Record, declared: Declared) -> dict[str, tuple[t.Any, t.Any]]:
-    """The options whose lines are not as they must be, though the record says so: the file's lines, and those that are due."""
+def _drifted(
+    config: str, record: Record, declared: Declared, changes: t.Mapping[str, t.Any]
+) -> dict[str, tuple[t.Any, t.Any]]:
+    """The options whose lines are not as they must be, though they did not change: the file's lines, and those that are due.
+
+    Somebody changed the file by hand; or a variable has another value, or a source became another kind of thing.
+    """
     found = parse(config)
     for pair in (*record.base, *((key, value) for key, value in record.lines.get("lxc_config", ()))):
         if pair in found:
             found.remove(pair)
     drifted: dict[str, tuple[t.Any, t.Any]] = {}
-    lines = _options.recorded_lines(declared)
     for option in _options.OPTIONS:
-        if option.lines is None or not option.keys:
+        if option.lines is None or not option.keys or changes.keys() & {option.name, *option.reads}:
             continue
         due = option.lines(declared)
         have = [pair for pair in found if pair[0] in option.keys]
-        if have != due and lines[option.name] == record.lines.get(option.name):
+        if have != due:
             drifted[option.name] = _environment(have, due) if option.name == "environment" else (_told(have), _told(due))
-    if not drifted and lines == record.lines:
+    if not drifted and not changes:
         drifted["lxc_config"] = ("changed in the file", declared.options["lxc_config"])
     return drifted
 

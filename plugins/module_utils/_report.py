@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _proc, _volumes
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import Pair
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import seconds
 from ansible_collections.nomadic.lxc.plugins.module_utils._handle import NOT_RUNNING, Handle, render_handle
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, Exit
 
 _MODES = {"none": "host", "veth": "bridge", "empty": "empty"}
 
@@ -35,6 +35,7 @@ class TaskView:
     kill_timeout: int
     cgroup_version: int | None
     created_at: str | None
+    ended: Exit | None = None
 
     @property
     def handle(self) -> str | None:
@@ -73,7 +74,7 @@ def task_dict(view: TaskView) -> dict[str, t.Any]:
         "ips": _proc.ips(init.pid) if init is not None else [],
         "created_at": view.created_at,
         "started_at": _proc.started_at(init) if init is not None else None,
-        "exit": None,
+        "exit": None if view.ended is None else asdict(view.ended),
     }
 
 

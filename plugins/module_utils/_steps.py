@@ -30,7 +30,7 @@ class RemoveHalfMade(Step):
 
 @dataclass(frozen=True)
 class MakeDirectories(Step):
-    """Make the missing ones, and give the alloc's its mode: (path, mode), parents first."""
+    """Make what is missing, and give the alloc's its mode, which is the first: (path, mode), parents first."""
 
     directories: tuple[tuple[str, int], ...]
 
@@ -140,6 +140,6 @@ class RemoveSecrets(Step):
 
 @dataclass(frozen=True)
 class Purge(Step):
-    """Remove directories with all that is in them, but for mounts."""
+    """Remove directories with all that is in them, but for mounts: the task's, and what of the alloc's is left to go."""
 
     paths: tuple[str, ...]

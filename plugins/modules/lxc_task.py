@@ -680,12 +680,14 @@ ansible_facts:
       returned: success
 """
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._module import run_task
+from ansible_collections.nomadic.lxc.plugins.module_utils._converge import converge
+from ansible_collections.nomadic.lxc.plugins.module_utils._module import run
+from ansible_collections.nomadic.lxc.plugins.module_utils._spec import ARGUMENT_SPEC
 
 
 def main() -> None:
     """Run the module; all of it is in module_utils."""
-    run_task()
+    run(ARGUMENT_SPEC, converge)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,100 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One call of lxc_task: spec, observe, plan, apply, report. Check mode skips apply, and nothing else asks for it."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from ansible_collections.nomadic.lxc.plugins.module_utils import _config, _lock, _options
+from ansible_collections.nomadic.lxc.plugins.module_utils._apply import Outcome, apply
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import OptionsError
+from ansible_collections.nomadic.lxc.plugins.module_utils._observe import observe
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
+from ansible_collections.nomadic.lxc.plugins.module_utils._plan import Plan, declare, make_plan
+from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView, task_dict
+from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime, default_lxc_path, refused_lines
+from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec, parse_task
+
+
+def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    """One call on one task, from its parameters to its result. Raises LxcTaskError."""
+    spec, faults = parse_task(params, default_lxc_path())
+    if spec is None:
+        raise OptionsError(faults)
+    lock: t.ContextManager[t.Optional[int]] = contextlib.nullcontext()
+    if not check_mode and not faults:
+        file = _lock.lock_file("task", spec.container_name, spec.lxc_path)
+        lock = _lock.held(file, f"container {spec.container_name}")
+    with lock as descriptor:
+        return _locked(spec, faults, Runtime(spec.lxc_path, descriptor, spec.options["environment"].values()), check_mode)
+
+
+def _locked(spec: TaskSpec, faults: list[str], runtime: Runtime, check_mode: bool) -> dict[str, t.Any]:
+    spec, seen = observe(spec, runtime)
+    declared = None
+    if spec.declares:
+        declared, more = declare(spec, seen)
+        # liblxc judges the lines of options that are right by themselves.
+        faults = [*faults, *more] or [_refused(pair) for pair in refused_lines(_options.block(declared))]
+    if faults:
+        raise OptionsError(faults)
+    plan = make_plan(spec, seen, declared)
+    outcome = Outcome()
+    if not check_mode and plan.changed:
+        outcome = apply(plan.steps, spec, seen, runtime)
+        after = observe(spec, runtime)[1]
+    else:
+        after = seen
+    task = task_dict(_view(spec, after, plan, check_mode))
+    result = {
+        "changed": plan.changed,
+        "actions": plan.actions,
+        "diff": {"before": plan.before, "after": plan.after},
+        "handle": task["handle"],
+        "task": task,
+        "forced": outcome.forced,
+        "warnings": list(plan.warnings),
+        "ansible_facts": {"lxc_task": task},
+    }
+    if spec.verbose:
+        result["template_output"] = outcome.template_output
+    return result
+
+
+def _refused(pair: tuple[str, str]) -> str:
+    key, value = pair
+    if key == "lxc.environment":
+        return f"environment: liblxc does not take the variable {value.partition('=')[0]!r}"
+    return f"liblxc does not take {key} = {value}: see lxc.container.conf(5)"
+
+
+def _view(spec: TaskSpec, seen: Observed, plan: Plan, check_mode: bool) -> TaskView:
+    """The task as it is now, or in check mode as it would be."""
+    options = spec.options if spec.declares else (seen.record.options if seen.record is not None else {})
+    state = plan.state if check_mode else seen.state
+    init = None if check_mode and (plan.starts or plan.stops) else seen.init
+    kill_timeout = spec.options["kill_timeout"]
+    if not spec.declares:
+        kill_timeout = spec.effective_kill_timeout(options.get("kill_timeout"))
+    lines: t.Sequence[tuple[str, str]] = _config.parse(seen.config)
+    if check_mode and plan.lines:
+        lines = plan.lines
+    return TaskView(
+        name=spec.name,
+        alloc_id=spec.alloc_id,
+        container_name=spec.container_name,
+        lxc_path=spec.lxc_path,
+        state=state,
+        init=init,
+        layout=spec.layout,
+        lines=lines if state != "absent" else (),
+        memory_mb=options.get("memory_mb"),
+        cpu_shares=options.get("cpu_shares"),
+        kill_timeout=kill_timeout,
+        cgroup_version=seen.cgroup_version,
+        created_at=seen.record.created_at if seen.record is not None else None,
+        ended=None if check_mode and (plan.starts or plan.stops) else seen.ended,
+    )
