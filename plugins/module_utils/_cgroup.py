@@ -206,6 +206,13 @@ def read_hierarchies(root: str = "/") -> list[Hierarchy]:
     return parse_mountinfo(_read(os.path.join(root, "proc/self/mountinfo")) or "")
 
 
+def memory_generation(hierarchies: t.Sequence[Hierarchy]) -> int | None:
+    """Which generation of the memory controller a host has; None where no cgroup is mounted."""
+    if not hierarchies:
+        return None
+    return V1 if any(mount.version == V1 and "memory" in mount.controllers for mount in hierarchies) else V2
+
+
 def _components(path: str) -> list[str]:
     return [part for part in path.split("/") if part]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import LONGEST
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._names import container_name_fault, path_fault
+from ansible_collections.nomadic.lxc.plugins.module_utils._names import container_name_fault, path_fault, plain
 
 NOT_RUNNING = -1
 # Go's encoding/json writes these as escapes, so that its output can stand in HTML and JavaScript.
@@ -64,8 +64,8 @@ def parse_handle(text: str) -> Handle:
         if not value:
             raise refuse(f"it has no {key}")
     fault = container_name_fault(name) or path_fault(path)
-    if fault is None and any(ord(char) < 32 for char in path):
-        fault = "LxcPath has a control character in it"
+    if fault is None and not plain(path):
+        fault = "LxcPath has a character in it that no path has"
     if fault is None and pid is not None and pid != NOT_RUNNING and not 1 < pid < 2**31:
         fault = "InitPid 1 is the host's own init" if pid == 1 else f"InitPid {pid} is no process"
     if fault is None and kill_timeout is not None and abs(kill_timeout) > LONGEST:

@@ -41,9 +41,18 @@ def container_name(name: str, alloc_id: str | None) -> str:
     return name if alloc_id is None else f"{name}-{alloc_id}"
 
 
+def plain(text: str) -> bool:
+    """Whether a text can be a name on a file system: without control characters, and of characters that have an encoding."""
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return not any(ord(char) < 32 for char in text)
+
+
 def container_name_fault(name: str) -> str | None:
     """What is wrong with the name of a container that somebody else may have made; None if nothing is."""
-    if name in ("", ".", "..") or "/" in name or any(ord(char) < 32 for char in name):
+    if name in ("", ".", "..") or "/" in name or not plain(name):
         return f"{name!r} can't be a container's name"
     if len(name) > LONGEST_CONTAINER_NAME:
         return f"the container name {name!r} has more than {LONGEST_CONTAINER_NAME} characters"

@@ -133,11 +133,7 @@ def _with_cgroup(seen: Observed, name: str) -> Observed:
     group = cgroup_of(seen.init, name, seen.config)
     if group is not None:
         return replace(seen, cgroup_version=group.version, limits=group.limits())
-    hierarchies = _cgroup.read_hierarchies()
-    if not hierarchies:
-        return seen
-    old = any(mount.version == _cgroup.V1 and "memory" in mount.controllers for mount in hierarchies)
-    return replace(seen, cgroup_version=_cgroup.V1 if old else _cgroup.V2)
+    return replace(seen, cgroup_version=_cgroup.memory_generation(_cgroup.read_hierarchies()))
 
 
 def _with_directories(seen: Observed, spec: TaskSpec, points: list[str]) -> Observed:

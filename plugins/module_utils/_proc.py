@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import dataclass
 
 _POLL = 0.02
+_LONGEST_POLL = 2**31 - 1  # milliseconds, poll(2)
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,10 @@ def wait_for_exit(pid: int, timeout: float) -> bool:
         try:
             poll = select.poll()
             poll.register(descriptor, select.POLLIN)
-            return bool(poll.poll(max(0, round(timeout * 1000))))
+            while not poll.poll(min(_LONGEST_POLL, max(0, round((deadline - time.monotonic()) * 1000)))):
+                if time.monotonic() >= deadline:
+                    return False
+            return True
         finally:
             os.close(descriptor)
     first = identify(pid)

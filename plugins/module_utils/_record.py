@@ -83,7 +83,7 @@ def parse_record(text: str, path: str) -> Record:
             and isinstance(record.lines, dict)
             and record.phase in (MAKING, READY)
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise broken from error
     if not sound:
         raise broken

@@ -44,7 +44,7 @@ LONGEST_HOSTNAME = 64  # uname(2), HOST_NAME_MAX
 _HOSTNAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 _LXC_KEY = re.compile(r"lxc(\.[A-Za-z0-9_-]+)+")
 _VARIABLE = re.compile(r"[^=]+")
-_NET_ADMIN = ("net_admin", "12")  # linux/capability.h; liblxc takes the number too
+_CAP_NET_ADMIN = 12  # linux/capability.h
 
 
 @dataclass(frozen=True)
@@ -377,12 +377,22 @@ def _capability_faults(values: t.Mapping[str, t.Any]) -> list[str]:
     if any(_config.canonical(key) == "lxc.cap.drop" for key in config):
         faults.append("lxc_config: lxc.cap.keep and lxc.cap.drop exclude each other: give one of both")
     kept = {word for key in config if _config.canonical(key) == "lxc.cap.keep" for it in config[key] for word in it.split()}
-    if values["network_mode"] == "host" and not values["host_network_admin"] and kept.intersection(_NET_ADMIN):
+    if values["network_mode"] == "host" and not values["host_network_admin"] and any(map(_is_net_admin, kept)):
         faults.append(
             "lxc_config: lxc.cap.keep holds net_admin, with which a task on host networking can take the host's network down:"
             " leave it out, or set host_network_admin"
         )
     return faults
+
+
+def _is_net_admin(word: str) -> bool:
+    """Whether liblxc reads a word as CAP_NET_ADMIN: its name, or its number as strtoul(3) takes it with base 0."""
+    match = re.fullmatch(r"\+?(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)", word)
+    if match is None:
+        return word == "net_admin"
+    digits = match[1]
+    base = 16 if digits[:2] in ("0x", "0X") else 8 if digits.startswith("0") else 10
+    return int(digits, base) == _CAP_NET_ADMIN
 
 
 def _policy_faults(values: t.Mapping[str, t.Any]) -> list[str]:

@@ -93,19 +93,18 @@ def parse_io(text: str | None) -> tuple[int, int] | None:
 
 
 def parse_blkio(text: str | None) -> tuple[int, int] | None:
-    """``blkio.throttle.io_service_bytes`` of v1 as bytes (read, written); None where the kernel has no such file.
+    """``blkio.throttle.io_service_bytes`` of v1 as bytes (read, written); None where it names no device.
 
-    A line is ``MAJOR:MINOR Read N``, with other operations, which count the same bytes again, and a ``Total N``.
+    A line is ``MAJOR:MINOR Read N``, with other operations, which count the same bytes again, and a ``Total N``. Newer
+    kernels count only where a throttling rule is set, and say ``Total 0`` of a busy container otherwise (seen on 6.18).
     """
-    if text is None:
-        return None
-    counts = {"Read": 0, "Write": 0}
-    for line in text.split("\n"):
+    counts: dict[str, int] = {}
+    for line in (text or "").split("\n"):
         words = line.split()
         number = parse_number(words[2]) if len(words) == 3 else None
-        if number is not None and words[1] in counts:
-            counts[words[1]] += number
-    return counts["Read"], counts["Write"]
+        if number is not None and words[1] in ("Read", "Write"):
+            counts[words[1]] = counts.get(words[1], 0) + number
+    return (counts.get("Read", 0), counts.get("Write", 0)) if counts else None
 
 
 def _times(number: int | None, factor: int) -> int | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os.path
 import re
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 
@@ -196,6 +196,11 @@ def _policy_fault(it: Wanted, source: Source, task_dir: str, writable: t.Sequenc
         return f"absolute bind-mount volume in config but '{ENABLED}' is false: '{it.given}'"
     if source.real != task_dir and not beneath(source.real, task_dir):
         return f"bind-mount path escapes task directory but '{ENABLED}' is false: '{it.given}'"
+    if source.real == task_dir and not it.read_only:
+        return (
+            f"'{it.given}' is the task's directory, where the container could then swap local or secrets for a link to the"
+            f" host, but '{ENABLED}' is false: make it read_only"
+        )
     for directory in writable:
         if beneath(source.real, directory):
             return (
@@ -215,8 +220,3 @@ def _kind_fault(it: Wanted, source: Source) -> str | None:
     if it.option != "devices" and it.create == "dir" and source.kind != "dir":
         return f"'{it.given}' is not a directory and can't be mounted on one: leave create out"
     return None
-
-
-def with_source(mount: Mount, source: str) -> Mount:
-    """The same mount from elsewhere."""
-    return replace(mount, source=source)

@@ -1,0 +1,88 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One call of lxc_task_facts: the seed's Fingerprint, Abilities and Open, and waiting for an end or a start."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible_collections.nomadic.lxc.plugins.module_utils import _runtime, _select, _wait
+from ansible_collections.nomadic.lxc.plugins.module_utils._duration import SECOND
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView, task_dict
+
+Params = t.Mapping[str, t.Any]
+
+ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
+    **_select.ARGUMENTS,
+    "driver_enabled": {"type": "bool", "default": True},
+    "wait": {"type": "str", "choices": ["exited", "running"]},
+    "timeout": {"type": "str", "default": "60s"},
+}
+
+# The seed's Abilities and FSIsolation.
+ABILITIES = {"send_signals": False, "exec": False, "fs_isolation": "image"}
+
+
+def fingerprint(version: str, enabled: bool, volumes_enabled: bool) -> dict[str, str]:
+    """The attributes by which the seed's driver told a node of itself; empty where it is disabled or LXC is not there."""
+    if not enabled or not version:
+        return {}
+    found = {"driver.lxc": "1", "driver.lxc.version": version}
+    if volumes_enabled:
+        found["driver.lxc.volumes.enabled"] = "1"
+    return found
+
+
+def facts(params: Params, _check_mode: bool) -> dict[str, t.Any]:
+    """The result of the module. Raises LxcTaskError."""
+    timeout = _select.durations(params, "timeout", "max_kill_timeout")["timeout"] / SECOND
+    wanted = _select.parse_selection(params)
+    if params["wait"] is not None and wanted.everything:
+        raise LxcTaskError("wait needs a name or a handle: it waits for all tasks that these select")
+    runtime = _runtime.Runtime(wanted.lxc_path)
+    warnings: dict[str, None] = {}
+
+    def look() -> list[TaskView]:
+        views, more = _select.select(wanted, runtime)
+        warnings.update(dict.fromkeys(more))
+        return views
+
+    began = time.monotonic()
+    waited: dict[str, t.Any] | None = None
+    if params["wait"] is None:
+        views = look()
+    else:
+        noticed: dict[str, int] = {}
+        if params["wait"] == "exited":
+            views, noticed, in_time = _wait.for_exit(look, timeout)
+        else:
+            views, in_time = _wait.for_running(look, timeout)
+        waited = {"seconds": round(time.monotonic() - began, 6), "noticed_at": noticed}
+        if not in_time:
+            states = ", ".join(f"{view.container_name} is {view.state}" for view in views) or "there is no such task"
+            raise LxcTaskError(f"waited {waited['seconds']:.1f} seconds for {params['wait']}, but {states}")
+    version = _runtime.version()
+    result = _result([task_dict(view) for view in views], fingerprint(version, params["driver_enabled"], params["volumes_enabled"]))
+    if waited is not None:
+        result["waited"] = waited
+    return {**result, "warnings": list(warnings)}
+
+
+def without_lxc(_params: Params, _check_mode: bool) -> dict[str, t.Any]:
+    """The result on a host that has no LXC: no error, and nothing there."""
+    return _result([], {})
+
+
+def _result(tasks: list[dict[str, t.Any]], driver: dict[str, str]) -> dict[str, t.Any]:
+    return {
+        "changed": False,
+        "tasks": tasks,
+        "ansible_facts": {
+            "lxc_tasks": {task["container_name"]: task for task in tasks},
+            "lxc_driver": driver,
+            "lxc_driver_abilities": dict(ABILITIES),
+        },
+    }

@@ -1,0 +1,69 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One call of lxc_task_stats: all selected tasks are sampled together, once or twice, from their own cgroups."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible_collections.nomadic.lxc.plugins.module_utils import _prometheus, _runtime, _select, _stats, _tree
+from ansible_collections.nomadic.lxc.plugins.module_utils._duration import SECOND
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils._names import path_fault
+from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView
+
+Params = t.Mapping[str, t.Any]
+
+ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
+    **_select.ARGUMENTS,
+    "interval": {"type": "str", "default": "1s"},
+    "textfile": {"type": "path"},
+}
+
+# node_exporter runs as a user of its own.
+TEXTFILE_MODE = 0o644
+
+
+def stats(params: Params, check_mode: bool) -> dict[str, t.Any]:
+    """The result of the module. Raises LxcTaskError."""
+    interval = _select.durations(params, "interval", "max_kill_timeout")["interval"] / SECOND
+    fault = path_fault(params["textfile"]) if params["textfile"] is not None else None
+    if fault is not None:
+        raise LxcTaskError(f"textfile: {fault}")
+    wanted = _select.parse_selection(params)
+    views, warnings = _select.select(wanted, _runtime.Runtime(wanted.lxc_path))
+    groups = {view.container_name: _select.cgroup_of(view) for view in views}
+    running = {name: group for name, group in groups.items() if group is not None}
+    before: dict[str, _stats.Sample | None] = {}
+    if interval > 0:
+        before = {name: _stats.take(group) for name, group in running.items()}
+        time.sleep(interval)
+    samples: dict[str, _stats.Sample] = {}
+    for name, group in running.items():
+        sample = _stats.take(group) if before.get(name) is not None or interval == 0 else None
+        if sample is not None:
+            samples[name] = sample
+    if params["textfile"] is not None and not check_mode:
+        _write(params["textfile"], views, samples)
+    usage = {name: _stats.usage(before.get(name), sample) for name, sample in samples.items()}
+    return {
+        "changed": False,
+        "stats": usage,
+        "not_running": [view.container_name for view in views if view.container_name not in samples],
+        "ansible_facts": {"lxc_task_stats": usage},
+        "warnings": warnings,
+    }
+
+
+def _write(path: str, views: t.Sequence[TaskView], samples: t.Mapping[str, _stats.Sample]) -> None:
+    labels = {
+        _prometheus.Labels(view.name or view.container_name, view.alloc_id or "", view.container_name): samples[view.container_name]
+        for view in views
+        if view.container_name in samples
+    }
+    try:
+        _tree.write_atomically(path, _prometheus.render(labels), TEXTFILE_MODE)
+    except OSError as error:
+        raise LxcTaskError(f"can't write the textfile {path}: {error.strerror}") from error

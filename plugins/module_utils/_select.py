@@ -1,0 +1,178 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which tasks a call that only looks is about, and each as it is now. Nothing is changed, and no lock is needed."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup, _config, _record, _tree
+from ansible_collections.nomadic.lxc.plugins.module_utils._duration import (
+    DEFAULT_KILL_TIMEOUT,
+    effective_kill_timeout,
+    parse_duration,
+)
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError, OptionsError
+from ansible_collections.nomadic.lxc.plugins.module_utils._handle import Handle, parse_handle
+from ansible_collections.nomadic.lxc.plugins.module_utils._names import container_name, layout, name_faults, path_fault
+from ansible_collections.nomadic.lxc.plugins.module_utils._observe import read_exit, read_record, record_file
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, RUNNING, STOPPED
+from ansible_collections.nomadic.lxc.plugins.module_utils._options import BY_NAME, POLICY
+from ansible_collections.nomadic.lxc.plugins.module_utils._proc import alive, identify
+from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
+from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView
+from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime, default_lxc_path
+from ansible_collections.nomadic.lxc.plugins.module_utils._spec import unprintable
+
+Params = t.Mapping[str, t.Any]
+
+# What the modules that only look have in common.
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    name: dict(BY_NAME[name].argument) for name in ("name", "alloc_id", "handle", *POLICY)
+}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which tasks: by handle, by name and alloc, or all that have a record. ``max_kill_timeout``: nanoseconds."""
+
+    lxc_path: str
+    handle: Handle | None
+    name: str | None
+    alloc_id: str | None
+    max_kill_timeout: int
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing narrows it."""
+        return self.handle is None and self.name is None and self.alloc_id is None
+
+
+def durations(params: Params, *names: str) -> dict[str, int]:
+    """Options that are durations, in nanoseconds. Raises OptionsError that names all faulty ones."""
+    found: dict[str, int] = {}
+    faults: list[str] = []
+    for name in names:
+        try:
+            found[name] = parse_duration(params[name])
+            if found[name] < 0:
+                faults.append(f"{name} {params[name]!r} is negative")
+        except LxcTaskError as error:
+            faults.append(f"{name}: {error}")
+    if faults:
+        raise OptionsError(faults)
+    return found
+
+
+def parse_selection(params: Params) -> Selection:
+    """Read the options. Raises LxcTaskError."""
+    faults = unprintable(params)
+    name, alloc_id = params["name"], params["alloc_id"]
+    if not faults:
+        faults += name_faults(name, alloc_id)
+        for option in ("lxc_path", "alloc_dir", "default_config"):
+            fault = path_fault(params[option]) if params[option] is not None else None
+            faults += [f"{option}: {fault}"] if fault is not None else []
+    if faults:
+        raise OptionsError(faults)
+    handle = parse_handle(params["handle"]) if params["handle"] is not None else None
+    ceiling = parse_duration(params["max_kill_timeout"])
+    path = handle.lxc_path if handle is not None else params["lxc_path"] or default_lxc_path()
+    return Selection(os.path.normpath(path), handle, name, alloc_id, ceiling)
+
+
+def select(wanted: Selection, runtime: Runtime) -> tuple[list[TaskView], list[str]]:
+    """The selected tasks by container name, and warnings. Raises LxcTaskError for a handle whose container is gone.
+
+    A record that can't be read is an error where its task was asked for, and a warning where all were.
+    """
+    if wanted.handle is not None:
+        name = wanted.handle.container_name
+        if not os.path.isfile(runtime.config_file(name)):
+            raise LxcTaskError(f"container {name} not found")
+        record = read_record(record_file(wanted.lxc_path, name))
+        return [look(name, record, wanted, runtime)], []
+    views: list[TaskView] = []
+    warnings: list[str] = []
+    for name in _candidates(wanted):
+        try:
+            record = read_record(record_file(wanted.lxc_path, name))
+            if record is not None and _matches(wanted, record) and record.phase == _record.READY:
+                views.append(look(name, record, wanted, runtime))
+        except LxcTaskError as error:
+            if not os.path.isfile(runtime.config_file(name)):
+                continue  # it was removed meanwhile
+            if wanted.name is not None and wanted.alloc_id is not None:
+                raise
+            warnings.append(f"container {name} is left out: {error}")
+    return views, warnings
+
+
+def _candidates(wanted: Selection) -> list[str]:
+    """The containers that may match, by the names of their directories."""
+    if wanted.name is not None and wanted.alloc_id is not None:
+        return [container_name(wanted.name, wanted.alloc_id)]
+    try:
+        names = os.listdir(wanted.lxc_path)
+    except FileNotFoundError:
+        return []
+    return sorted(name for name in names if wanted.name is None or name == wanted.name or name.startswith(f"{wanted.name}-"))
+
+
+def _matches(wanted: Selection, record: Record) -> bool:
+    return wanted.name in (None, record.name) and wanted.alloc_id in (None, record.alloc_id)
+
+
+def look(name: str, record: Record | None, wanted: Selection, runtime: Runtime) -> TaskView:
+    """One container as it is."""
+    config = _tree.read_text(runtime.config_file(name))
+    state, pid = (ABSENT, -1) if config is None else runtime.state(name)
+    init = identify(pid) if pid > 0 else None
+    if state == STOPPED and record is not None and alive(record.init):
+        # It was started in another network namespace, where liblxc has its socket; it runs all the same.
+        state, init = RUNNING, record.init
+    options = record.options if record is not None else {}
+    kill_timeout = wanted.handle.kill_timeout if wanted.handle is not None else None
+    if kill_timeout is None:
+        kill_timeout = options.get("kill_timeout", DEFAULT_KILL_TIMEOUT)
+    place = None
+    if record is not None:
+        place = layout(options.get("alloc_dir", BY_NAME["alloc_dir"].default), record.name, record.alloc_id)
+    return TaskView(
+        name=record.name if record is not None else None,
+        alloc_id=record.alloc_id if record is not None else None,
+        container_name=name,
+        lxc_path=wanted.lxc_path,
+        state=state,
+        init=init,
+        layout=place,
+        lines=_config.parse(config or ""),
+        memory_mb=options.get("memory_mb"),
+        cpu_shares=options.get("cpu_shares"),
+        kill_timeout=effective_kill_timeout(kill_timeout, wanted.max_kill_timeout),
+        cgroup_version=_cgroup.memory_generation(hierarchies()),
+        created_at=record.created_at if record is not None else None,
+        ended=read_exit(runtime.directory(name), record) if state == STOPPED else None,
+    )
+
+
+_hierarchies: list[_cgroup.Hierarchy] = []
+
+
+def hierarchies() -> list[_cgroup.Hierarchy]:
+    """The cgroup mounts, read once in a call: they serve all tasks."""
+    if not _hierarchies:
+        _hierarchies.extend(_cgroup.read_hierarchies())
+    return _hierarchies
+
+
+def cgroup_of(view: TaskView) -> _cgroup.Cgroup | None:
+    """The cgroup of a running task; None where nothing runs."""
+    if view.init is None:
+        return None
+    keys = dict(view.lines)
+    place = keys.get("lxc.cgroup.dir.container") or keys.get("lxc.cgroup.dir")
+    return _cgroup.Cgroup.of(view.init.pid, view.container_name, place, hierarchies=hierarchies())
