@@ -201,10 +201,8 @@ class _Work:
         self.then("unmount secrets", lambda: _unmount(step.path))
 
     def remove_secrets(self, step: _steps.RemoveSecrets) -> None:
-        # The last thing to fail in a plan that has it, and the one that can't be taken back.
         _unmount(step.path)
-        with contextlib.suppress(FileNotFoundError):
-            os.rmdir(step.path)
+        _tree.remove(step.path, _mounts.read_mount_points())
 
     def purge(self, step: _steps.Purge) -> None:
         points = _mounts.read_mount_points()
@@ -300,6 +298,8 @@ class _Work:
         # The new container stands: from here on nothing is taken back.
         self.undo.clear()
         aside = aside_directory(self.spec.lxc_path, self.name)
+        # Without its record it is never put back, however far the removal comes.
+        _unlink(os.path.join(aside, _record.FILE))
         _tree.remove(aside, _mounts.read_mount_points())
         _rmdir(os.path.dirname(aside))
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import wait_for_exit
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ)
 FOREVER = 10.0**8
 # How many times in a row a child must be seen to hang.
 HANGING = 4
@@ -79,8 +79,12 @@ def _reap(child: int) -> int:
 def _run(function: t.Callable[[], bool], output: int, inherit: t.Sequence[int]) -> t.NoReturn:
     code = 2
     try:
+        # What Python, Ansible or an undo has set for this process is not meant for what runs for years.
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, set())
+        os.umask(0o022)
+        os.chdir("/")
         os.setsid()
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)

@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup, _mounts, _record, _tree, _volumes
-from ansible_collections.nomadic.lxc.plugins.module_utils._hooks import EXIT_FILE, parse_exit
+from ansible_collections.nomadic.lxc.plugins.module_utils._hooks import EXIT_FILE, RUN_FILE, parse_exit
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout, layout
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, STOPPED, Exit, Observed, Template
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, alive, identify, iso
@@ -51,6 +51,23 @@ def read_exit(directory: str, record: Record | None) -> Exit | None:
     return Exit(iso(os.stat(file).st_mtime), False if asked == ended.init_pid else killed)
 
 
+def runs_elsewhere(directory: str, name: str, record: Record) -> InitId | None:
+    """The init of a container that liblxc calls stopped: it was started in another network namespace.
+
+    The record knows the init of the last start of ours; a hook keeps the pid of every start, which still counts if the
+    process is in the container's cgroup.
+    """
+    if alive(record.init):
+        return record.init
+    pid, _line, paths = (_tree.read_text(os.path.join(directory, RUN_FILE)) or "").partition("\n")
+    if not pid.isdecimal() or not paths:
+        return None
+    now = _tree.read_text(f"/proc/{pid}/cgroup") or ""
+    same = [_cgroup.container_path(path, name) for _controllers, path in _cgroup.parse_membership(now)]
+    kept = [path for _controllers, path in _cgroup.parse_membership(paths)]
+    return identify(int(pid)) if same and same == kept else None
+
+
 def adopt(spec: TaskSpec, record: Record | None) -> TaskSpec:
     """The spec with what only the record knows: whose container a handle's is, and where a command's task lives."""
     if record is None:
@@ -77,21 +94,20 @@ def observe(spec: TaskSpec, runtime: Runtime) -> tuple[TaskSpec, Observed]:
     record = read_record(record_file(path, name))
     defined = os.path.isfile(runtime.config_file(name))
     kept = os.path.isdir(aside)
+    former = read_record(os.path.join(aside, _record.FILE)) if kept else None
     half_made = record is not None and record.phase == _record.MAKING
     if record is None and not defined and os.path.isdir(directory):
         half_made = set(os.listdir(directory)) <= {f"{_record.FILE}.new"}
-    restored = kept and (half_made or not os.path.lexists(directory))
+    restored = former is not None and (half_made or not os.path.lexists(directory))
     if restored:
         # What the next run puts back counts: the former container, which does not run.
-        directory = aside
-        record = read_record(os.path.join(aside, _record.FILE))
-        defined, half_made = True, False
+        directory, record, defined, half_made = aside, former, True, False
     stray = os.path.lexists(directory) and not defined and not half_made
     spec = adopt(spec, record)
     state, pid = (ABSENT, -1) if not defined or half_made else (STOPPED, -1) if restored else runtime.state(name)
     init = identify(pid) if pid > 0 else None
     ended = read_exit(directory, record) if state == STOPPED else None
-    elsewhere = record.init if record is not None and state in (STOPPED, ABSENT) and alive(record.init) else None
+    elsewhere = runs_elsewhere(directory, name, record) if record is not None and state in (STOPPED, ABSENT) else None
     points = _mounts.read_mount_points()
     seen = Observed(
         state=state,
@@ -166,6 +182,7 @@ def _with_directories(seen: Observed, spec: TaskSpec, points: list[str]) -> Obse
         kept_mounts=kept,
         task_dir=os.path.realpath(place.task),
         host=_sources(spec, place),
+        default_config_exists=spec.options["default_config"] is None or os.path.isfile(spec.options["default_config"]),
         template=_template(spec, seen.state == ABSENT or spec.recreate != "never"),
     )
 

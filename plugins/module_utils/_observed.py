@@ -67,6 +67,7 @@ class Observed:
     host: t.Mapping[str, Source] = field(default_factory=dict)
     task_dir: str = ""
     template: Template | None = None
+    default_config_exists: bool = True
 
     @property
     def runs(self) -> bool:

@@ -152,7 +152,8 @@ def _recorded(seen: Observed) -> Options:
 def _stop(spec: TaskSpec, seen: Observed) -> _steps.Stop:
     kill_timeout = spec.options["kill_timeout"] if spec.declares else spec.effective_kill_timeout(_recorded(seen).get("kill_timeout"))
     log_file = spec.layout.log_file if spec.layout is not None and seen.record is not None else None
-    return _steps.Stop("stop", kill_timeout, seen.state == FROZEN, log_file, _recorded(seen).get("log_level", "error"))
+    level = _log_level(_recorded(seen).get("log_level", "error"), _recorded(seen).get("environment"))
+    return _steps.Stop("stop", kill_timeout, seen.state == FROZEN, log_file, level)
 
 
 def _absent(spec: TaskSpec, seen: Observed, repair: list[_steps.Step]) -> Plan:
@@ -193,7 +194,7 @@ def _command(spec: TaskSpec, seen: Observed, repair: list[_steps.Step]) -> Plan:
         steps.append(_stop(spec, seen))
     if not seen.runs or spec.state == "restarted":
         steps += _secrets(spec, seen) if seen.record is not None else []
-        steps.append(_start(spec, _recorded(seen).get("log_level", "error")))
+        steps.append(_start(spec, _recorded(seen).get("log_level", "error"), _recorded(seen).get("environment")))
     elif seen.state == FROZEN and spec.state == "started":
         steps.append(_steps.Thaw("thaw"))
     if spec.state == "frozen" and seen.state != FROZEN:
@@ -207,8 +208,14 @@ def _with_state(steps: list[_steps.Step], seen: Observed, state: str) -> Plan:
     return Plan(tuple(steps), state, {"state": seen.state}, {"state": state})
 
 
-def _start(spec: TaskSpec, log_level: str) -> _steps.Start:
-    return _steps.Start("start", spec.layout.log_file if spec.layout is not None else None, log_level)
+def _start(spec: TaskSpec, log_level: str, environment: t.Any) -> _steps.Start:
+    level = _log_level(log_level, environment)
+    return _steps.Start("start", spec.layout.log_file if spec.layout is not None else None, level)
+
+
+def _log_level(log_level: str, environment: t.Any) -> str:
+    """At level trace liblxc writes every variable of the environment into its log, and those are nobody's to read."""
+    return "debug" if environment and log_level == "trace" else log_level
 
 
 # ---- declarations -------------------------------------------------------------------------------------------------------
@@ -225,6 +232,17 @@ def _secrets(spec: TaskSpec, seen: Observed) -> list[_steps.Step]:
     return steps
 
 
+def _advice(spec: TaskSpec) -> list[str]:
+    """What is taken, but not as its author may think."""
+    advice: list[str] = []
+    init = spec.options["init"]
+    if init is not None and ("'" in init or '"' in init):
+        advice.append("init: LXC splits the command at its blanks and knows no quotes; put it into a script in the container instead")
+    if spec.options["log_level"] != _log_level(spec.options["log_level"], spec.options["environment"]):
+        advice.append("log_level: at trace LXC would write the environment's values into the log, so debug is used")
+    return advice
+
+
 def _making(spec: TaskSpec, seen: Observed, declared: Declared, ready: bool) -> tuple[list[_steps.Step], list[str]]:
     """The steps that make and configure a container, and warnings."""
     template = seen.template
@@ -234,9 +252,12 @@ def _making(spec: TaskSpec, seen: Observed, declared: Declared, ready: bool) -> 
             f"there is no LXC template {spec.options['template']!r}: {path} is not an executable file",
             hint="install lxc-templates, or correct the name",
         )
+    if not seen.default_config_exists:
+        raise LxcTaskError(f"default_config {spec.options['default_config']!r} is not a file: correct the path")
     known = None if template.known is None else set(template.known)
     arguments, unknown = _template.arguments(spec.options, known)
-    warnings = [f"the template {template.path} does not know the option for {option}: it was left out" for option in unknown]
+    warnings = _advice(spec)
+    warnings += [f"the template {template.path} does not know the option for {option}: it was left out" for option in unknown]
     name = _template.name_of(template.path)
     steps: list[_steps.Step] = [
         _steps.Create(f"create from template {name}", template.path, tuple(arguments), spec.options["default_config"]),
@@ -251,7 +272,7 @@ def _create(spec: TaskSpec, seen: Observed, declared: Declared, repair: list[_st
     steps = [*repair, *_secrets(spec, seen), *making]
     state = STOPPED
     if spec.state != "present":
-        steps.append(_start(spec, spec.options["log_level"]))
+        steps.append(_start(spec, spec.options["log_level"], spec.options["environment"]))
         state = RUNNING
     if spec.state == "frozen":
         steps.append(_steps.Freeze("freeze"))
@@ -291,7 +312,7 @@ def _converge(spec: TaskSpec, seen: Observed, declared: Declared, record: Record
     live = _live(spec, seen, shown)
     waiting = _waiting(seen, record, changes, declared, drifted)
     restart = seen.runs and (spec.state == "restarted" or (bool(waiting) and spec.restart_on_change))
-    warnings: list[str] = []
+    warnings = _advice(spec)
     steps = [*repair, *_secrets(spec, seen)]
     if restart:
         steps.append(_stop(spec, seen))
@@ -311,7 +332,7 @@ def _converge(spec: TaskSpec, seen: Observed, declared: Declared, record: Record
         shown.setdefault("waits_for_start", (list(record.waits(seen.init)), []))
     state = {"present": seen.state, "frozen": FROZEN}.get(spec.state, RUNNING)
     if restart or (not seen.runs and spec.state != "present"):
-        steps.append(_start(spec, spec.options["log_level"]))
+        steps.append(_start(spec, spec.options["log_level"], spec.options["environment"]))
         running = RUNNING
     else:
         running = seen.state
@@ -347,11 +368,11 @@ def _recreate(
     steps += [_steps.SetAside("set the former container aside"), *making]
     state = {"present": seen.state, "frozen": FROZEN}.get(spec.state, RUNNING)
     if state != STOPPED:
-        steps.append(_start(spec, spec.options["log_level"]))
+        steps.append(_start(spec, spec.options["log_level"], spec.options["environment"]))
     if state == FROZEN:
         steps.append(_steps.Freeze("freeze"))
-    steps += [_steps.Commit(""), _steps.DropAside("remove the former container")]
-    steps += _old_secrets(spec, seen, t.cast(Record, seen.record))
+    steps += [_steps.Commit(""), *_old_secrets(spec, seen, t.cast(Record, seen.record))]
+    steps.append(_steps.DropAside("remove the former container"))
     shown = _shown(changes)
     if state != seen.state:
         shown["state"] = (seen.state, state)

@@ -18,10 +18,10 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._duration import (
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError, OptionsError
 from ansible_collections.nomadic.lxc.plugins.module_utils._handle import Handle, parse_handle
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import container_name, layout, name_faults, path_fault
-from ansible_collections.nomadic.lxc.plugins.module_utils._observe import read_exit, read_record, record_file
+from ansible_collections.nomadic.lxc.plugins.module_utils._observe import read_exit, read_record, record_file, runs_elsewhere
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, RUNNING, STOPPED
 from ansible_collections.nomadic.lxc.plugins.module_utils._options import BY_NAME, POLICY
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import alive, identify
+from ansible_collections.nomadic.lxc.plugins.module_utils._proc import identify
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
 from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView
 from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime, default_lxc_path
@@ -131,9 +131,10 @@ def look(name: str, record: Record | None, wanted: Selection, runtime: Runtime) 
     config = _tree.read_text(runtime.config_file(name))
     state, pid = (ABSENT, -1) if config is None else runtime.state(name)
     init = identify(pid) if pid > 0 else None
-    if state == STOPPED and record is not None and alive(record.init):
-        # It was started in another network namespace, where liblxc has its socket; it runs all the same.
-        state, init = RUNNING, record.init
+    if state == STOPPED and record is not None:
+        # Started in another network namespace, where liblxc has its socket, it runs all the same.
+        init = runs_elsewhere(runtime.directory(name), name, record)
+        state = STOPPED if init is None else RUNNING
     options = record.options if record is not None else {}
     kill_timeout = wanted.handle.kill_timeout if wanted.handle is not None else None
     if kill_timeout is None:
