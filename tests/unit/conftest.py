@@ -1,0 +1,12 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all unit tests have in common."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+# A busy host is no fault of an example; a failing one is printed, and is kept nowhere in the tree.
+settings.register_profile("nomadic.lxc", deadline=None, database=None, print_blob=True)
+settings.load_profile("nomadic.lxc")
