@@ -15,6 +15,9 @@ from collections import Counter
 
 Pair = t.Tuple[str, str]
 
+# What liblxc takes off the ends of a key and a value.
+_BLANKS = " \t\n"
+
 BEGIN = "# BEGIN nomadic.lxc: written by lxc_task, which puts it back; further lines belong above"
 END = "# END nomadic.lxc"
 
@@ -62,22 +65,22 @@ def owner_refuses(key: str) -> bool:
 def quote(value: str) -> str:
     """A value so that liblxc reads exactly it: it strips blanks at the ends, then one pair of quotes."""
     quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-    return f'"{value}"' if quoted or value != value.strip() else value
+    return f'"{value}"' if quoted or value != value.strip(_BLANKS) else value
 
 
 def unquote(text: str) -> str:
     """The value that liblxc reads."""
-    value = text.strip()
+    value = text.strip(_BLANKS)
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
 
 
 def parse_line(line: str) -> Pair | None:
     """Key and value of a line; None for a comment, an empty line, and what is neither."""
-    text = line.strip()
+    text = line.strip(_BLANKS)
     key, equals, value = text.partition("=")
     if not equals or text.startswith("#"):
         return None
-    return key.strip(), unquote(value)
+    return key.strip(_BLANKS), unquote(value)
 
 
 def parse(text: str) -> list[Pair]:

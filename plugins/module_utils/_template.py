@@ -26,6 +26,9 @@ _VALUES = (
     ("gpg_key_server", "keyserver", None),
 )
 _FLAGS = (("disable_gpg", "no-validate"), ("flush_cache", "flush-cache"), ("force_cache", "force-cache"))
+# A variable that a script sets to a literal, and the use of one.
+_ASSIGNMENT = re.compile(r"""(?:^|[\s;])([A-Za-z_]\w*)=("[^"$`\n]*"|'[^'\n]*'|[\w:,.-]+)""")
+_VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)\}?")
 # The download template asks at a terminal for those that are missing; a module has none.
 _NEEDED = ("distro", "release", "arch")
 
@@ -47,8 +50,10 @@ def known_options(script: str) -> set[str] | None:
     ['arch', 'dist', 'help', 'release']
     """
     joined = re.sub(r"\\\n\s*", "", script)
+    literals = {name: words.strip("\"'") for name, words in _ASSIGNMENT.findall(joined)}
     names: set[str] = set()
-    for call in re.findall(r"\bgetopt\s+([^\n)`]*)", joined):
+    for written in re.findall(r"\bgetopt\s+([^\n)`]*)", joined):
+        call = _VARIABLE.sub(lambda match: literals.get(match[1], match[0]), written)
         try:
             words = shlex.split(call, comments=True)
         except ValueError:
