@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import tempfile
 import time
 import typing as t
 from dataclasses import dataclass
@@ -41,7 +40,7 @@ def call(
     ``inherit``: descriptors that it and the programs it runs keep. After ``timeout`` seconds, or when ``hangs`` (asked
     once a second) has said so for a while, its session is killed.
     """
-    with tempfile.TemporaryFile() as output:
+    with os.fdopen(os.memfd_create("output"), "w+b") as output:
         child = os.fork()
         if child == 0:
             _run(function, output.fileno(), inherit)

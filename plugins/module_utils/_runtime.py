@@ -88,6 +88,16 @@ def _quiet() -> t.Iterator[None]:
         os.close(saved)
 
 
+@contextlib.contextmanager
+def _in_memory(text: str) -> t.Iterator[str]:
+    """A path that holds a text and is on no disk."""
+    descriptor = os.memfd_create("config")
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+        file.flush()
+        yield f"/proc/self/fd/{descriptor}"
+
+
 class Runtime:
     """The containers of one LXC path. ``lock``: the descriptor of the call's lock, which a template must hold too.
     ``hidden``: values that no word of liblxc's or of a template's may show.
@@ -125,26 +135,26 @@ class Runtime:
             with _quiet():
                 return _lxc.Container(name, self.lxc_path)
         except RuntimeError as error:
-            refused = refused_lines(parse(text))
-            shown = ", ".join(key if key == "lxc.environment" else f"{key} = {value}" for key, value in refused)
-            raise RuntimeFailure(
-                f"liblxc can't load the configuration {self.config_file(name)}",
-                f"it does not take {shown}" if shown else "its lines contradict each other, or a file that it includes is missing",
-            ) from error
+            raise self._unloadable(f"the configuration {self.config_file(name)}", text) from error
         finally:
             for log in logs:
                 if os.path.isfile(log) and os.path.getsize(log) == 0:
                     os.unlink(log)
 
     def check(self, name: str, text: str) -> None:
-        """Raise RuntimeFailure for a configuration that liblxc can't load; it is tried under a name of its own."""
-        import tempfile
+        """Raise RuntimeFailure for a configuration that liblxc can't load; nothing is written anywhere."""
+        import _lxc
 
-        with tempfile.TemporaryDirectory(prefix="nomadic-lxc-") as place:
-            os.mkdir(os.path.join(place, name))
-            with open(os.path.join(place, name, "config"), "w", encoding="utf-8", errors="surrogateescape") as file:
-                file.write(text)
-            Runtime(place).open(name)
+        with _in_memory(text) as path, _quiet():
+            loaded = _lxc.Container(name, "/nonexistent").load_config(path)
+        if not loaded:
+            raise self._unloadable(f"the configuration of container {name}", text)
+
+    def _unloadable(self, what: str, text: str) -> RuntimeFailure:
+        refused = refused_lines(parse(text))
+        shown = ", ".join(key if key == "lxc.environment" else f"{key} = {value}" for key, value in refused)
+        why = f"it does not take {shown}" if shown else "its lines contradict each other, or a file that it includes is missing"
+        return RuntimeFailure(f"liblxc can't load {what}", why)
 
     def state(self, name: str) -> tuple[str, int]:
         """A container's state and the pid of its init (-1 while nothing runs). Waits while liblxc is between two."""
@@ -191,29 +201,30 @@ class Runtime:
                 return
 
     def _start(self, name: str, log_file: str | None, log_level: str) -> None:
-        import tempfile
+        def work() -> bool:
+            import _lxc
 
-        with tempfile.NamedTemporaryFile(prefix="nomadic-lxc-", suffix=".log") as own:
-            log = own.name if log_file is None else log_file
+            container = _lxc.Container(name, self.lxc_path)
+            own = "" if log_file is not None else container.get_config_item("lxc.log.file")
+            # Of one that has no log its words are wanted all the same if it fails.
+            log = log_file or own or f"/proc/self/fd/{os.memfd_create('log')}"
             offset = os.path.getsize(log) if os.path.exists(log) else 0
-
-            def work() -> bool:
-                import _lxc
-
-                container = _lxc.Container(name, self.lxc_path)
+            if not own:
                 if not container.set_config_item("lxc.log.file", log):
                     print(f"liblxc can't write its log to {log}", flush=True)
                     return False
                 container.set_config_item("lxc.log.level", log_level)
-                return bool(container.start(False, True, True))
+            started = bool(container.start(False, True, True))
+            if not started:
+                print(_errors_in(log, offset), flush=True)
+            return started
 
-            done = _child.call(work, timeout=START_TIMEOUT, hangs=lambda: self._monitor_hangs(name))
-            words = self.last_words("\n".join(filter(None, (done.output, _errors_in(log, offset)))))
+        done = _child.call(work, timeout=START_TIMEOUT, hangs=lambda: self._monitor_hangs(name))
         if done.timed_out:
             self._end_monitor(name)
         if not done.ok:
             why = "it did not come up: its init ended, or hangs" if done.timed_out else "liblxc gave no reason"
-            raise RuntimeFailure(f"container {name} did not start", words or why)
+            raise RuntimeFailure(f"container {name} did not start", self.last_words(done.output) or why)
 
     def shutdown(self, name: str, timeout: float) -> bool:
         """Ask a running container to end, and kill it after so many seconds; whether that was necessary."""
