@@ -10,13 +10,15 @@ import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _config, _lock, _options
 from ansible_collections.nomadic.lxc.plugins.module_utils._apply import Outcome, apply
+from ansible_collections.nomadic.lxc.plugins.module_utils._declare import declare
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import OptionsError
 from ansible_collections.nomadic.lxc.plugins.module_utils._observe import observe
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
-from ansible_collections.nomadic.lxc.plugins.module_utils._plan import Plan, declare, make_plan
+from ansible_collections.nomadic.lxc.plugins.module_utils._plan import make_plan
 from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView, task_dict
 from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime, default_lxc_path, refused_lines
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec, parse_task
+from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Plan
 
 
 def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:

@@ -14,6 +14,7 @@ import shlex
 from dataclasses import dataclass
 
 from ansible_collections.nomadic.lxc.plugins.module_utils._mounts import SECRETS_OPTIONS
+from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId
 
 # In the container's own directory: the init and the cgroups of the run that began last; the end that came last.
 RUN_FILE = "nomadic-lxc.run"
@@ -22,12 +23,22 @@ EXIT_FILE = "nomadic-lxc.exit"
 
 @dataclass(frozen=True)
 class Ended:
-    """``init_pid``: whose end it was. ``oom_kills``: how many of the container's processes the kernel had killed for its
-    memory limit in that run, None if the kernel did not tell.
+    """``init``: whose end it was. ``rebooted``: it comes up again by itself. ``oom_kills``: how many of the container's
+    processes the kernel had killed in that run for want of memory; ``limit_hits``: how often it met the container's own
+    limit. None is what the kernel did not tell.
     """
 
-    init_pid: int
+    init: InitId
+    rebooted: bool
     oom_kills: int | None
+    limit_hits: int | None
+
+    @property
+    def oom_killed(self) -> bool | None:
+        """Whether the container's memory limit killed: a host that runs out of memory kills too, and is no limit."""
+        if self.oom_kills is None or (self.oom_kills > 0 and self.limit_hits is None):
+            return None
+        return self.oom_kills > 0 and bool(self.limit_hits)
 
 
 def _command(script: str) -> str:
@@ -41,35 +52,64 @@ def secrets_hook(secrets: str) -> str:
 
 
 def run_hook(directory: str) -> str:
-    """At a start: keep the pid of the init, and its cgroups while it is still in the container's own."""
+    """At a start: keep who the init is (pid, start time in ticks, boot: see proc(5)), and its cgroups while it is still in
+    the container's own.
+    """
     file = shlex.quote(os.path.join(directory, RUN_FILE))
-    return _command(f'{{ echo "$LXC_PID"; while read -r line; do echo "$line"; done </proc/$LXC_PID/cgroup; }} >{file} || :')
+    return _command(
+        "{ read -r boot </proc/sys/kernel/random/boot_id; read -r stat </proc/$LXC_PID/stat;"
+        ' set -- ${stat##*) }; shift 19; echo "$LXC_PID $1 $boot";'
+        f' while read -r line; do echo "$line"; done </proc/$LXC_PID/cgroup; }} >{file} || :'
+    )
 
 
 def exit_hook(directory: str) -> str:
     """At an end, while the cgroup can still be read: keep how often the memory limit killed.
 
-    cgroup v1 counts in ``memory.oom_control`` of each cgroup (cgroup-v1/memory.rst), v2 in ``memory.events`` of the
-    container for all below it (cgroup-v2.rst).
+    cgroup v1 counts kills in ``memory.oom_control`` of each cgroup, and meetings of the limit in ``memory.failcnt``
+    (cgroup-v1/memory.rst). v2 has both in ``memory.events``: kills for all below it too, and in ``memory.events.local``,
+    as ``oom``, those that the container's own limit caused (cgroup-v2.rst). Written at once, so that who waits for it
+    reads all or nothing.
     """
     run, file = (shlex.quote(os.path.join(directory, name)) for name in (RUN_FILE, EXIT_FILE))
     return _command(
-        "old= new= kills=; {"
-        " read -r pid;"
+        "old= new=; {"
+        " read -r init;"
         " while IFS=: read -r _ names path; do case \",$names,\" in *,memory,*) old=$path;; ,,) new=$path;; esac; done;"
         f" }} <{run};"
-        ' if [ -n "$old" ]; then'
-        ' kills=$(grep -rhs "^oom_kill " --include=memory.oom_control "/sys/fs/cgroup/memory$old");'
-        ' else kills=$(grep -hs "^oom_kill " "/sys/fs/cgroup$new/memory.events" "/sys/fs/cgroup/unified$new/memory.events"); fi;'
-        f' {{ echo "$pid"; echo "$kills"; }} >{file}'
+        ' if [ -n "$old" ]; then at=/sys/fs/cgroup/memory$old;'
+        ' kills=$(grep -rhs "^oom_kill " --include=memory.oom_control "$at");'
+        ' read -r hits <"$at/memory.failcnt";'
+        " else at=/sys/fs/cgroup$new; [ -e \"$at\" ] || at=/sys/fs/cgroup/unified$new;"
+        ' kills=$(grep -s "^oom_kill " "$at/memory.events");'
+        ' hits=$(grep -s "^oom " "$at/memory.events.local"); hits=${hits#oom }; fi;'
+        f' printf "%s\\n" "$init $LXC_TARGET" "hits $hits" "$kills" >{file}'
     )
 
 
+def parse_run(text: str) -> InitId | None:
+    """Who the init is that the hook at the start kept; None for anything else."""
+    return _init(text.split("\n")[0].split(" "))
+
+
 def parse_exit(text: str) -> Ended | None:
-    """What the hook wrote; None for anything else."""
+    """What the hook at the end kept; None for anything else."""
     lines = text.split("\n")
-    if not lines[0].strip().isdecimal():
+    words = lines[0].split(" ")
+    init = _init(words[:3])
+    if init is None or len(words) != 4 or len(lines) < 4:
         return None
-    counts = [line.split(" ")[1:] for line in lines[1:] if line.startswith("oom_kill ")]
-    numbers = [int(words[0]) for words in counts if len(words) == 1 and words[0].isdecimal()]
-    return Ended(int(lines[0]), sum(numbers) if numbers else None)
+    kills = [_count(line, "oom_kill") for line in lines[2:]]
+    known = [number for number in kills if number is not None]
+    return Ended(init, words[3] == "reboot", sum(known) if known else None, _count(lines[1], "hits"))
+
+
+def _init(words: list[str]) -> InitId | None:
+    if len(words) != 3 or not all(word.isascii() and word.isdecimal() and len(word) < 20 for word in words[:2]):
+        return None
+    return InitId(int(words[0]), int(words[1]), words[2])
+
+
+def _count(line: str, name: str) -> int | None:
+    key, _blank, word = line.partition(" ")
+    return int(word) if key == name and word.isascii() and word.isdecimal() and len(word) < 20 else None

@@ -40,32 +40,24 @@ def read_record(path: str) -> Record | None:
     return None if text is None else _record.parse_record(text, path)
 
 
+def read_run(directory: str) -> InitId | None:
+    """The init that our hook kept at a container's last start, whoever started it; None if it never ran."""
+    return parse_run(_tree.read_text(os.path.join(directory, RUN_FILE)) or "")
+
+
+def read_end(directory: str) -> Ended | None:
+    """What our hook kept at a container's last end; None if it did not run at the last one."""
+    ended = parse_exit(_tree.read_text(os.path.join(directory, EXIT_FILE)) or "")
+    return ended if ended is not None and ended.init == read_run(directory) else None
+
+
 def read_exit(directory: str, record: Record | None) -> Exit | None:
-    """What our hook kept of a container's last end; None if it never ran to one."""
-    file = os.path.join(directory, EXIT_FILE)
-    ended = parse_exit(_tree.read_text(file) or "")
+    """What is known of a container's last end; None if nothing is."""
+    ended = read_end(directory)
     if ended is None:
         return None
-    asked = record.stop_asked.pid if record is not None and record.stop_asked is not None else None
-    killed = None if ended.oom_kills is None else ended.oom_kills > 0
-    return Exit(iso(os.stat(file).st_mtime), False if asked == ended.init_pid else killed)
-
-
-def runs_elsewhere(directory: str, name: str, record: Record) -> InitId | None:
-    """The init of a container that liblxc calls stopped: it was started in another network namespace.
-
-    The record knows the init of the last start of ours; a hook keeps the pid of every start, which still counts if the
-    process is in the container's cgroup.
-    """
-    if alive(record.init):
-        return record.init
-    pid, _line, paths = (_tree.read_text(os.path.join(directory, RUN_FILE)) or "").partition("\n")
-    if not pid.isdecimal() or not paths:
-        return None
-    now = _tree.read_text(f"/proc/{pid}/cgroup") or ""
-    same = [_cgroup.container_path(path, name) for _controllers, path in _cgroup.parse_membership(now)]
-    kept = [path for _controllers, path in _cgroup.parse_membership(paths)]
-    return identify(int(pid)) if same and same == kept else None
+    asked = record is not None and record.stop_asked == ended.init
+    return Exit(iso(os.stat(os.path.join(directory, EXIT_FILE)).st_mtime), False if asked else ended.oom_killed)
 
 
 def adopt(spec: TaskSpec, record: Record | None) -> TaskSpec:

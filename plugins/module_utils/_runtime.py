@@ -92,7 +92,7 @@ def _quiet() -> t.Iterator[None]:
 def _in_memory(text: str) -> t.Iterator[str]:
     """A path that holds a text and is on no disk."""
     descriptor = os.memfd_create("config")
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         file.write(text)
         file.flush()
         yield f"/proc/self/fd/{descriptor}"

@@ -1,7 +1,7 @@
 # Copyright: nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A call's parameters: Ansible's argument spec, a voluptuous schema for what that can't say, and the frozen TaskSpec."""
+"""A call's parameters: Ansible's argument spec, the rules across options, and the frozen TaskSpec."""
 
 from __future__ import annotations
 
@@ -11,20 +11,16 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _config, _template, _volumes
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import MAX_SHARES, MIN_SHARES
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import (
     DEFAULT_KILL_TIMEOUT,
     effective_kill_timeout,
-    parse_duration,
 )
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._handle import Handle, parse_handle
+from ansible_collections.nomadic.lxc.plugins.module_utils._handle import Handle
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import (
     Layout,
     container_name,
     layout,
     name_faults,
-    path_fault,
 )
 from ansible_collections.nomadic.lxc.plugins.module_utils._options import (
     BY_NAME,
@@ -32,18 +28,13 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._options import (
     OPTIONS,
     keeps_capabilities,
 )
+from ansible_collections.nomadic.lxc.plugins.module_utils._rules import schema
 
 ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {option.name: dict(option.argument) for option in OPTIONS}
 
 # The states of a call that says how the task shall be; the others only say what to do with it.
 DECLARING = ("present", "started", "restarted", "frozen")
-# More is no limit to any kernel: 2**63 bytes.
-MOST_MEMORY_MB = 2**43 - 1
-LONGEST_HOSTNAME = 64  # uname(2), HOST_NAME_MAX
 
-_HOSTNAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
-_LXC_KEY = re.compile(r"lxc(\.[A-Za-z0-9_-]+)+")
-_VARIABLE = re.compile(r"[^=]+")
 _CAP_NET_ADMIN = 12  # linux/capability.h
 
 
@@ -175,168 +166,6 @@ def validate(params: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], list[str]
                 option = str(error.path[0])
                 faults.append(error.msg if error.msg.startswith(f"{option} ") else f"{option}: {error.msg}")
                 values[option] = BY_NAME[option].default
-
-
-def schema() -> t.Any:
-    """The voluptuous schema of all options. None stands for an option that is not given."""
-    from voluptuous import Invalid, MultipleInvalid, Schema
-
-    def rule(check: t.Callable[[t.Any], t.Any]) -> t.Callable[[t.Any], t.Any]:
-        def validated(value: t.Any) -> t.Any:
-            if value is None:
-                return None
-            try:
-                return check(value)
-            except LxcTaskError as error:
-                raise Invalid(str(error)) from error
-
-        return validated
-
-    def each(check: t.Callable[[t.Any], t.Any]) -> t.Callable[[t.Any], t.Any]:
-        def validated(values: t.Any) -> t.Any:
-            done: list[t.Any] = []
-            errors: list[Invalid] = []
-            for value in values:
-                try:
-                    done.append(rule(check)(value))
-                except Invalid as error:
-                    errors.append(error)
-            if errors:
-                raise MultipleInvalid(errors)
-            return done
-
-        return validated
-
-    rules: dict[str, t.Callable[[t.Any], t.Any]] = {option.name: lambda value: value for option in OPTIONS}
-    rules.update(
-        handle=rule(parse_handle),
-        template=rule(_template_name),
-        template_args=each(_nonempty),
-        volumes=each(_volume),
-        mounts=each(_mount),
-        devices=each(_device),
-        memory_mb=rule(_memory),
-        cpu_shares=rule(_shares),
-        kill_timeout=rule(parse_duration),
-        max_kill_timeout=rule(parse_duration),
-        network_link=rule(_interface),
-        default_config=rule(_path),
-        hostname=rule(_hostname),
-        init=rule(_nonempty),
-        environment=rule(_environment),
-        lxc_config=rule(_lxc_config),
-        lxc_path=rule(_path),
-        alloc_dir=rule(_path),
-    )
-    return Schema(rules)
-
-
-# ---- rules for single values; each takes what Ansible's argument spec lets through --------------------------------------
-
-
-def _nonempty(text: str) -> str:
-    if not text.strip():
-        raise LxcTaskError("it is empty: leave it out instead")
-    return text
-
-
-def _path(path: str) -> str:
-    fault = path_fault(path)
-    if fault is not None:
-        raise LxcTaskError(f"{fault}: give an absolute path")
-    return os.path.normpath(path)
-
-
-def _template_name(template: str) -> str:
-    if not template.startswith("/") and ("/" in template or not template.strip()):
-        raise LxcTaskError(f"{template!r} is neither a template's name nor an absolute path")
-    return template
-
-
-def _volume(entry: str) -> str:
-    source, target = _volumes.parse_volume(entry)
-    fault = _volumes.target_fault(target)
-    if fault is not None:
-        raise LxcTaskError(fault)
-    return f"{source}:{target}"
-
-
-def _mount(mount: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
-    fault = _volumes.target_fault(mount["target"])
-    if fault is None and not mount["source"]:
-        fault = f"the source of the target '{mount['target']}' is empty: name what is mounted"
-    if fault is not None:
-        raise LxcTaskError(fault)
-    return mount
-
-
-def _device(device: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
-    permissions = device["permissions"]
-    fault = _volumes.target_fault(device["target"] or device["path"])
-    if not device["path"]:
-        fault = "the path of a device is empty: name it"
-    elif not permissions or len(set(permissions)) != len(permissions) or not set(permissions) <= set("rwm"):
-        fault = f"the permissions {permissions!r} of '{device['path']}' are not made of r, w and m"
-    if fault is not None:
-        raise LxcTaskError(fault)
-    return {**device, "permissions": "".join(letter for letter in "rwm" if letter in permissions)}
-
-
-def _memory(mebibytes: int) -> int:
-    if not 1 <= mebibytes <= MOST_MEMORY_MB:
-        raise LxcTaskError(f"memory_mb {mebibytes} is not between 1 and {MOST_MEMORY_MB}: leave it out for no limit")
-    return mebibytes
-
-
-def _shares(shares: int) -> int:
-    if not MIN_SHARES <= shares <= MAX_SHARES:
-        raise LxcTaskError(f"cpu_shares {shares} is not between {MIN_SHARES} and {MAX_SHARES}")
-    return shares
-
-
-def _interface(name: str) -> str:
-    """A network interface's name, by the kernel's dev_valid_name."""
-    if not name or len(os.fsencode(name)) > 15 or name in (".", "..") or re.search(r"[\s/:]", name):
-        raise LxcTaskError(f"{name!r} can't be a network interface's name")
-    return name
-
-
-def _hostname(name: str) -> str:
-    if len(name) > LONGEST_HOSTNAME or not _HOSTNAME.fullmatch(name):
-        raise LxcTaskError(
-            f"{name!r} can't be a host name: at most {LONGEST_HOSTNAME} letters, digits, '-', '_' and '.', no '-' or '.' at an end"
-        )
-    return name
-
-
-def _environment(variables: t.Mapping[t.Any, t.Any]) -> dict[str, str]:
-    """Values are never named in a fault: they may be secrets."""
-    done: dict[str, str] = {}
-    for key, value in variables.items():
-        if not _VARIABLE.fullmatch(str(key)):
-            raise LxcTaskError(f"{str(key)!r} can't be a variable's name: it is empty or has '=' in it")
-        if isinstance(value, (dict, list, tuple)):
-            raise LxcTaskError(f"the value of {key!r} is not a string: quote it")
-        done[str(key)] = "" if value is None else str(value)
-    return done
-
-
-def _lxc_config(config: t.Mapping[t.Any, t.Any]) -> dict[str, list[str]]:
-    """Each key's values as LXC reads them."""
-    done: dict[str, list[str]] = {}
-    refused: list[str] = []
-    for key, given in config.items():
-        if not isinstance(key, str) or not _LXC_KEY.fullmatch(key):
-            raise LxcTaskError(f"{str(key)!r} is not an LXC key: it is like 'lxc.tty.max'")
-        if _config.owner_refuses(key):
-            refused.append(key)
-        values = given if isinstance(given, (list, tuple)) else [given]
-        if any(isinstance(value, (dict, list, tuple)) for value in values):
-            raise LxcTaskError(f"the value of {key} is neither a plain value nor a list of such")
-        done[key] = [str(int(value)) if isinstance(value, bool) else "" if value is None else str(value) for value in values]
-    if refused:
-        raise LxcTaskError(f"{', '.join(refused)} can't be set here", hint="options of the module own it: use those")
-    return done
 
 
 # ---- rules across options ---------------------------------------------------------------------------------------------

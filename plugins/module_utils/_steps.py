@@ -1,12 +1,12 @@
 # Copyright: nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The steps of a plan: what can be done to a task, as data. Each has the words by which a user is told of it."""
+"""A plan and its steps: what is to be done to a task, as data. Each step has the words by which a user is told of it."""
 
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import Pair
 
@@ -143,3 +143,37 @@ class Purge(Step):
     """Remove directories with all that is in them, but for mounts: the task's, and what of the alloc's is left to go."""
 
     paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``state``: what the task is in afterwards. ``starts``: whether it gets a new init. ``before``, ``after``: the options
+    that differ. ``lines``: the configuration of a declared task.
+    """
+
+    steps: tuple[Step, ...]
+    state: str
+    before: t.Mapping[str, t.Any] = field(default_factory=dict)
+    after: t.Mapping[str, t.Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    lines: tuple[Pair, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.steps)
+
+    @property
+    def actions(self) -> list[str]:
+        """The steps in words."""
+        return [step.action for step in self.steps if step.action]
+
+    @property
+    def starts(self) -> bool:
+        """Whether the task gets a new init."""
+        return any(isinstance(step, Start) for step in self.steps)
+
+    @property
+    def stops(self) -> bool:
+        """Whether a running task is stopped."""
+        return any(isinstance(step, Stop) for step in self.steps)

@@ -18,7 +18,7 @@ def write_atomically(path: str, text: str, mode: int = 0o600) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         os.fchmod(descriptor, mode)
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             file.write(text)
         os.rename(draft, path)
     except BaseException:
@@ -29,10 +29,16 @@ def write_atomically(path: str, text: str, mode: int = 0o600) -> None:
 def read_text(path: str) -> str | None:
     """A file's text; None if there is no such file."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        # Every character as it is: a carriage return begins no line here.
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
             return file.read()
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _resolved(path: str) -> str:
+    """A path whose parents' links are resolved, as the kernel names mount points; if it is a link itself, it stays one."""
+    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
 
 
 def remove(path: str, mount_points: t.Sequence[str]) -> list[str]:
@@ -40,6 +46,7 @@ def remove(path: str, mount_points: t.Sequence[str]) -> list[str]:
 
     The work is rm(1)'s: it follows no link, and its --one-file-system holds for a mount that was made meanwhile.
     """
+    path = _resolved(path)
     kept = [point for point in mount_points if point == path or point.startswith(path + "/")]
     if path in kept:
         return [path]
@@ -58,6 +65,7 @@ def remove(path: str, mount_points: t.Sequence[str]) -> list[str]:
 
 def removable(path: str, mount_points: t.Sequence[str]) -> bool:
     """Whether remove would remove anything."""
+    path = _resolved(path)
     if path in mount_points or not os.path.lexists(path):
         return False
     if not any(point.startswith(path + "/") for point in mount_points):

@@ -1,0 +1,111 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans that only command: the state changes, and nothing else. Also the steps that any plan may need for that."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.nomadic.lxc.plugins.module_utils import _steps
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout, layout
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, FROZEN, RUNNING, STOPPED, Observed
+from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
+from ansible_collections.nomadic.lxc.plugins.module_utils._refusals import refuse_destruction
+from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
+from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Plan
+
+Options = t.Mapping[str, t.Any]
+
+
+def _recorded(seen: Observed) -> Options:
+    return seen.record.options if seen.record is not None else {}
+
+
+def stop(spec: TaskSpec, seen: Observed) -> _steps.Stop:
+    kill_timeout = spec.options["kill_timeout"] if spec.declares else spec.effective_kill_timeout(_recorded(seen).get("kill_timeout"))
+    log_file = spec.layout.log_file if spec.layout is not None and seen.record is not None else None
+    level = effective_log_level(_recorded(seen).get("log_level", "error"), _recorded(seen).get("environment"))
+    return _steps.Stop("stop", kill_timeout, seen.state == FROZEN, log_file, level)
+
+
+def absent(spec: TaskSpec, seen: Observed, repair: list[_steps.Step]) -> Plan:
+    steps = list(repair)
+    if seen.state != ABSENT:
+        refuse_destruction(spec, seen)
+    if seen.runs:
+        steps.append(stop(spec, seen))
+    if seen.state != ABSENT:
+        steps.append(_steps.Destroy("destroy"))
+    place = spec.layout
+    if place is not None and seen.secrets_exist:
+        steps.append(_steps.RemoveSecrets("remove secrets", place.secrets))
+    warnings: list[str] = []
+    if place is not None and spec.purge:
+        if seen.purgeable:
+            steps.append(_steps.Purge("purge " + " and ".join(seen.purgeable), seen.purgeable))
+        warnings += [f"{point} is a mount: it was left, with the directories that lead to it" for point in seen.kept_mounts]
+    before, after = ({}, {}) if seen.state == ABSENT else ({"state": seen.state}, {"state": ABSENT})
+    return Plan(tuple(steps), ABSENT, before, after, tuple(warnings))
+
+
+def command(spec: TaskSpec, seen: Observed, repair: list[_steps.Step]) -> Plan:
+    if seen.state == ABSENT:
+        if spec.state == "stopped":
+            return Plan(tuple(repair), ABSENT)
+        raise LxcTaskError(
+            f"container {spec.container_name} does not exist", hint="give a template to make it: that declares the task"
+        )
+    steps = list(repair)
+    if spec.state == "stopped":
+        if seen.runs:
+            steps.append(stop(spec, seen))
+        return _with_state(steps, seen, STOPPED)
+    if spec.state == "present":
+        return _with_state(steps, seen, seen.state)
+    if spec.state == "restarted" and seen.runs:
+        steps.append(stop(spec, seen))
+    if not seen.runs or spec.state == "restarted":
+        steps += secrets(spec, seen) if seen.record is not None else []
+        steps.append(start(spec, _recorded(seen).get("log_level", "error"), _recorded(seen).get("environment")))
+    elif seen.state == FROZEN and spec.state == "started":
+        steps.append(_steps.Thaw("thaw"))
+    if spec.state == "frozen" and seen.state != FROZEN:
+        steps.append(_steps.Freeze("freeze"))
+    return _with_state(steps, seen, FROZEN if spec.state == "frozen" else RUNNING)
+
+
+def _with_state(steps: list[_steps.Step], seen: Observed, state: str) -> Plan:
+    if state == seen.state:
+        return Plan(tuple(steps), state)
+    return Plan(tuple(steps), state, {"state": seen.state}, {"state": state})
+
+
+def start(spec: TaskSpec, log_level: str, environment: t.Any) -> _steps.Start:
+    level = effective_log_level(log_level, environment)
+    return _steps.Start("start", spec.layout.log_file if spec.layout is not None else None, level)
+
+
+def effective_log_level(log_level: str, environment: t.Any) -> str:
+    """At level trace liblxc writes every variable of the environment into its log, and those are nobody's to read."""
+    return "debug" if environment and log_level == "trace" else log_level
+
+
+def secrets(spec: TaskSpec, seen: Observed) -> list[_steps.Step]:
+    place = t.cast(Layout, spec.layout)
+    steps: list[_steps.Step] = []
+    wanted = place.directories()
+    if any(seen.directories.get(path) is None or (path == place.root and seen.directories[path] != mode) for path, mode in wanted):
+        steps.append(_steps.MakeDirectories("make the task's directories", tuple(wanted)))
+    if not seen.secrets_mounted:
+        steps.append(_steps.MountSecrets("mount secrets", place.secrets))
+    return steps
+
+
+def old_secrets(spec: TaskSpec, seen: Observed, record: Record) -> list[_steps.Step]:
+    """Secrets never stay behind: with another alloc_dir they are elsewhere."""
+    former = record.options.get("alloc_dir", spec.options["alloc_dir"])
+    if former == spec.options["alloc_dir"]:
+        return []
+    return [_steps.RemoveSecrets("remove the former secrets", layout(former, record.name, record.alloc_id).secrets)]

@@ -1,0 +1,193 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans for a declaration: make the task, converge it, or make its container again."""
+
+from __future__ import annotations
+
+import os.path
+import typing as t
+
+from ansible_collections.nomadic.lxc.plugins.module_utils import _options, _steps, _template, _volumes
+from ansible_collections.nomadic.lxc.plugins.module_utils._command import (
+    effective_log_level,
+    old_secrets,
+    secrets,
+    start,
+    stop,
+)
+from ansible_collections.nomadic.lxc.plugins.module_utils._config import converge
+from ansible_collections.nomadic.lxc.plugins.module_utils._drift import (
+    Differences,
+    changes_of,
+    drifted_in,
+    live_steps,
+    show,
+    shown,
+    waiting_for_start,
+)
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, FROZEN, RUNNING, STOPPED, Observed
+from ansible_collections.nomadic.lxc.plugins.module_utils._options import Declared
+from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
+from ansible_collections.nomadic.lxc.plugins.module_utils._refusals import refuse_destruction
+from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
+from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Plan
+
+
+def declare(spec: TaskSpec, seen: Observed) -> tuple[Declared, list[str]]:
+    """The task as it shall be on this host, and every fault in its sources."""
+    place = t.cast(Layout, spec.layout)
+    own = [seen.host[path].real for path in (place.local, place.alloc, place.secrets)]
+    resolved, faults = _volumes.resolve(
+        _volumes.wanted(spec.options, place.task), seen.host, own, seen.task_dir, spec.volumes_enabled
+    )
+    directory = os.path.join(spec.lxc_path, spec.container_name)
+    return Declared(spec.container_name, directory, place, spec.options, resolved), faults
+
+
+def _advice(spec: TaskSpec) -> list[str]:
+    """What is taken, but not as its author may think."""
+    advice: list[str] = []
+    init = spec.options["init"]
+    if init is not None and ("'" in init or '"' in init):
+        advice.append("init: LXC splits the command at its blanks and knows no quotes; put it into a script in the container instead")
+    if spec.options["log_level"] != effective_log_level(spec.options["log_level"], spec.options["environment"]):
+        advice.append("log_level: at trace LXC would write the environment's values into the log, so debug is used")
+    return advice
+
+
+def _making(spec: TaskSpec, seen: Observed, declared: Declared, ready: bool) -> tuple[list[_steps.Step], list[str]]:
+    """The steps that make and configure a container, and warnings."""
+    template = seen.template
+    if template is None or not template.exists:
+        path = _template.path_of(spec.options["template"])
+        raise LxcTaskError(
+            f"there is no LXC template {spec.options['template']!r}: {path} is not an executable file",
+            hint="install lxc-templates, or correct the name",
+        )
+    if not seen.default_config_exists:
+        raise LxcTaskError(f"default_config {spec.options['default_config']!r} is not a file: correct the path")
+    known = None if template.known is None else set(template.known)
+    arguments, unknown = _template.arguments(spec.options, known)
+    warnings = _advice(spec)
+    warnings += [f"the template {template.path} does not know the option for {option}: it was left out" for option in unknown]
+    name = _template.name_of(template.path)
+    steps: list[_steps.Step] = [
+        _steps.Create(f"create from template {name}", template.path, tuple(arguments), spec.options["default_config"]),
+        _steps.Configure("write configuration", tuple(_options.block(declared))),
+        _steps.Remember("", _options.recorded(spec.options), _options.recorded_lines(declared), ready=ready),
+    ]
+    return steps, warnings
+
+
+def create(spec: TaskSpec, seen: Observed, declared: Declared, repair: list[_steps.Step]) -> Plan:
+    making, warnings = _making(spec, seen, declared, ready=True)
+    steps = [*repair, *secrets(spec, seen), *making]
+    state = STOPPED
+    if spec.state != "present":
+        steps.append(start(spec, spec.options["log_level"], spec.options["environment"]))
+        state = RUNNING
+    if spec.state == "frozen":
+        steps.append(_steps.Freeze("freeze"))
+        state = FROZEN
+    after = {
+        option.name: show(option.name, option.record(spec.options[option.name]))
+        for option in _options.OPTIONS
+        if option.effect not in (_options.NOTHING, _options.CREATE) and spec.options[option.name] not in (None, option.default)
+    }
+    lines = tuple(_options.block(declared))
+    return Plan(tuple(steps), state, {"state": ABSENT}, {**after, "state": state}, tuple(warnings), lines)
+
+
+def converge_task(spec: TaskSpec, seen: Observed, declared: Declared, record: Record, repair: list[_steps.Step]) -> Plan:
+    """From a container that is to one that is as declared."""
+    changes = changes_of(spec, record)
+    rootfs = [name for name in changes if _options.BY_NAME[name].effect == _options.ROOTFS]
+    if spec.recreate == "always" or (rootfs and spec.recreate == "on_change"):
+        return _recreate(spec, seen, declared, repair, changes)
+    if rootfs:
+        told = "; ".join(f"{name} from {changes[name][0]!r} to {changes[name][1]!r}" for name in rootfs)
+        raise LxcTaskError(
+            f"container {spec.container_name} would need a new root file system to change {told}",
+            hint="recreate: on_change allows that, and what is in the old one is lost",
+        )
+    block = _options.block(declared)
+    former = [(key, value) for key, values in record.options.get("lxc_config", {}).items() for value in values]
+    written = converge(seen.config, record.base, block, former) != seen.config
+    drifted = drifted_in(seen.config, record, declared, changes) if written else {}
+    live, held = live_steps(spec, seen)
+    differs = {**shown(changes), **drifted, **held}
+
+    waiting = waiting_for_start(seen, record, changes, declared, drifted)
+    restart = seen.runs and (spec.state == "restarted" or (bool(waiting) and spec.restart_on_change))
+    pending = tuple(waiting) if seen.runs and not restart else ()
+    warnings = _advice(spec)
+    if pending:
+        warnings.append(f"{', '.join(pending)}: the running task gets this at its next start; restart_on_change is false")
+    if restart and record.waits(seen.init):
+        differs.setdefault("waits_for_start", (list(record.waits(seen.init)), []))
+
+    steps = [*repair, *secrets(spec, seen)]
+    steps += [stop(spec, seen)] if restart else live
+    if written:
+        steps.append(_steps.Configure("write configuration", tuple(block), tuple(former)))
+    options, lines = _options.recorded(spec.options), _options.recorded_lines(declared)
+    if (options, lines, pending) != (record.options, record.lines, record.waits(seen.init)) or (restart and record.pending):
+        action = "" if written or live or restart else f"record {', '.join(changes) or 'options'}"
+        steps.append(_steps.Remember(action, options, lines, pending))
+    starts = restart or (not seen.runs and spec.state != "present")
+    more, state = _to_state(spec, seen, starts)
+    steps += [*more, *old_secrets(spec, seen, record)]
+    return _plan(steps, seen, state, differs, warnings, declared)
+
+
+def _to_state(spec: TaskSpec, seen: Observed, starts: bool) -> tuple[list[_steps.Step], str]:
+    """The steps to the state that is asked, and that state; a task that is only to be present stays as it was."""
+    state = {"present": seen.state, "frozen": FROZEN}.get(spec.state, RUNNING)
+    steps: list[_steps.Step] = []
+    if starts:
+        steps.append(start(spec, spec.options["log_level"], spec.options["environment"]))
+    running = RUNNING if starts else seen.state
+    if running == FROZEN and state == RUNNING:
+        steps.append(_steps.Thaw("thaw"))
+    if running == RUNNING and state == FROZEN:
+        steps.append(_steps.Freeze("freeze"))
+    return steps, state
+
+
+def _recreate(
+    spec: TaskSpec, seen: Observed, declared: Declared, repair: list[_steps.Step], changes: Differences
+) -> Plan:
+    """From a container that is to a new one; the old one is kept until the new one runs."""
+    refuse_destruction(spec, seen)
+    making, warnings = _making(spec, seen, declared, ready=False)
+    more, state = _to_state(spec, seen, starts=seen.runs or spec.state != "present")
+    steps = [
+        *repair,
+        *secrets(spec, seen),
+        *([stop(spec, seen)] if seen.runs else []),
+        _steps.SetAside("set the former container aside"),
+        *making,
+        *more,
+        _steps.Commit(""),
+        *old_secrets(spec, seen, t.cast(Record, seen.record)),
+        _steps.DropAside("remove the former container"),
+    ]
+    return _plan(steps, seen, state, shown(changes), warnings, declared)
+
+
+def _plan(
+    steps: list[_steps.Step], seen: Observed, state: str, differs: Differences, warnings: list[str], declared: Declared
+) -> Plan:
+    if state != seen.state:
+        differs = {**differs, "state": (seen.state, state)}
+    return Plan(
+        tuple(steps),
+        state,
+        {name: pair[0] for name, pair in differs.items()},
+        {name: pair[1] for name, pair in differs.items()},
+        tuple(warnings),
+        tuple(_options.block(declared)),
+    )

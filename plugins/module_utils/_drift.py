@@ -1,0 +1,121 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What differs: between a declaration and the record, the configuration's file, and what the kernel holds. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.nomadic.lxc.plugins.module_utils import _options, _steps
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import MIB, V1, V2, same_memory, same_shares
+from ansible_collections.nomadic.lxc.plugins.module_utils._config import Pair, parse
+from ansible_collections.nomadic.lxc.plugins.module_utils._duration import seconds
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
+from ansible_collections.nomadic.lxc.plugins.module_utils._options import Declared
+from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
+from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
+
+# By option: before and after, as a user is shown them.
+Differences = t.Dict[str, t.Tuple[t.Any, t.Any]]
+
+
+def show(name: str, value: t.Any) -> t.Any:
+    """A recorded value as a user is shown it."""
+    if name == "kill_timeout" and value is not None:
+        return seconds(value)
+    return None if value is None else _options.BY_NAME[name].show(value)
+
+
+def changes_of(spec: TaskSpec, record: Record) -> Differences:
+    """What the declaration says otherwise than the record: old and new, as the record keeps them."""
+    new = _options.recorded(spec.options)
+    old = {name: record.options.get(name, _options.BY_NAME[name].default) for name in new}
+    return {name: (old[name], value) for name, value in new.items() if old[name] != value}
+
+
+def shown(changes: Differences) -> Differences:
+    """Differences of recorded values as a user is shown them."""
+    return {name: (show(name, old), show(name, new)) for name, (old, new) in changes.items()}
+
+
+def drifted_in(config: str, record: Record, declared: Declared, changes: Differences) -> Differences:
+    """The options whose lines are not as they must be, though they did not change: the file's lines, and those that are due.
+
+    Somebody changed the file by hand; or a variable has another value, or a source became another kind of thing.
+    """
+    found = parse(config)
+    for pair in (*record.base, *((key, value) for key, value in record.lines.get("lxc_config", ()))):
+        if pair in found:
+            found.remove(pair)
+    drifted: Differences = {}
+    for option in _options.OPTIONS:
+        if option.lines is None or not option.keys or changes.keys() & {option.name, *option.reads}:
+            continue
+        due = option.lines(declared)
+        have = [pair for pair in found if pair[0] in option.keys]
+        if have != due:
+            drifted[option.name] = _environment(have, due) if option.name == "environment" else (_told(have), _told(due))
+    if not drifted and not changes:
+        drifted["lxc_config"] = ("changed in the file", declared.options["lxc_config"])
+    return drifted
+
+
+def _told(lines: t.Sequence[Pair]) -> list[str]:
+    return [f"{key} = {value}" for key, value in lines]
+
+
+def _environment(have: t.Sequence[Pair], due: t.Sequence[Pair]) -> tuple[dict[str, str], dict[str, str]]:
+    """Which variables differ; their values are nobody's to see."""
+    before, after = ({value.partition("=")[0]: value for _key, value in lines} for lines in (have, due))
+    names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+    return (
+        {name: _options.HIDDEN for name in names if name in before},
+        {name: f"{_options.HIDDEN} (another)" if name in before else _options.HIDDEN for name in names if name in after},
+    )
+
+
+def live_steps(spec: TaskSpec, seen: Observed) -> tuple[list[_steps.Step], Differences]:
+    """What the kernel holds for the running task otherwise than declared, and the steps that change it there."""
+    if seen.limits is None:
+        return [], {}
+    steps: list[_steps.Step] = []
+    differs: Differences = {}
+    mebibytes, shares = spec.options["memory_mb"], spec.options["cpu_shares"]
+    wanted = None if mebibytes is None else mebibytes * MIB
+    if not same_memory(seen.limits.memory, wanted):
+        told = "lift the memory limit" if wanted is None else f"set the memory limit to {mebibytes} MiB"
+        steps.append(_steps.SetMemory(told, wanted))
+        held = None if seen.limits.memory is None else seen.limits.memory / MIB
+        differs["memory_mb"] = (int(held) if held is not None and held == int(held) else held, mebibytes)
+    version = V1 if seen.cgroup_version == V1 else V2
+    if seen.limits.cpu_shares is not None and not same_shares(seen.limits.cpu_shares, shares, version):
+        told = "give the default CPU shares" if shares is None else f"set CPU shares to {shares}"
+        steps.append(_steps.SetShares(told, shares))
+        differs["cpu_shares"] = (seen.limits.cpu_shares, shares)
+    return steps, differs
+
+
+def waiting_for_start(
+    seen: Observed,
+    record: Record,
+    changes: t.Mapping[str, t.Any],
+    declared: Declared,
+    drifted: t.Mapping[str, t.Any],
+) -> list[str]:
+    """What a running task has only after its next start.
+
+    A file that was changed by hand behind a start of ours was never read: put back, it is what the task runs with.
+    """
+    if not seen.runs:
+        return []
+    restart = {option.name for option in _options.OPTIONS if option.effect == _options.RESTART}
+    lines = _options.recorded_lines(declared)
+    names = {*changes, *(name for name in lines if lines[name] != record.lines.get(name))}
+    if record.init != seen.init:
+        names.update(drifted)
+    names &= restart
+    names.update(record.waits(seen.init))
+    if not seen.secrets_mounted:
+        names.add("secrets")
+    return sorted(names)

@@ -1,0 +1,58 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is refused, whatever was asked: containers of others, ones that can't be seen from here, and losing what is not ours."""
+
+from __future__ import annotations
+
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import ForeignContainerError, LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, Observed
+from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
+from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
+
+
+def refuse(spec: TaskSpec, seen: Observed) -> None:
+    name = spec.container_name
+    if seen.elsewhere is not None:
+        raise LxcTaskError(
+            f"container {name} runs in another network namespace (its init is process {seen.elsewhere.pid}),"
+            " where liblxc can't see it from here",
+            hint="call from the network namespace in which it was started; nothing was done",
+        )
+    if not spec.by_handle and seen.record is not None and not _is_mine(spec, seen.record):
+        other = seen.record
+        alloc = "without alloc_id" if other.alloc_id is None else f"of alloc {other.alloc_id!r}"
+        raise ForeignContainerError(
+            f"container {name} belongs to another task, {other.name!r} {alloc}: both make the same container name",
+            hint="choose another name or alloc_id; by its handle the container can be commanded",
+        )
+    if not spec.by_handle and seen.record is None and (seen.stray or (seen.state != ABSENT)):
+        what = "container" if seen.state != ABSENT else "directory"
+        raise ForeignContainerError(
+            f"a {what} {name} is in {spec.lxc_path} which this collection did not make, so it is not touched by name",
+            hint="command it by its handle, or choose another name" if seen.state != ABSENT else "move it away, or choose another name",
+        )
+    if seen.stray:
+        raise ForeignContainerError(f"{name} in {spec.lxc_path} is not a container: it has no configuration")
+    if spec.declares and seen.record is None and seen.state != ABSENT:
+        raise ForeignContainerError(
+            f"container {name} has no record of this collection, so it can only be commanded, and a template declares",
+            hint="leave out template and what else describes the task",
+        )
+
+
+def _is_mine(spec: TaskSpec, record: Record) -> bool:
+    return (record.name, record.alloc_id) == (spec.name, spec.alloc_id)
+
+
+def refuse_destruction(spec: TaskSpec, seen: Observed) -> None:
+    if seen.snapshots:
+        raise LxcTaskError(
+            f"container {spec.container_name} has snapshots, which would be lost with it",
+            hint="remove them first with lxc-snapshot -d",
+        )
+    if seen.container_mounts:
+        raise LxcTaskError(
+            f"{', '.join(seen.container_mounts)} is mounted in the directory of container {spec.container_name}",
+            hint="unmount it first: it would be emptied with the container",
+        )
