@@ -33,7 +33,9 @@ def python(script: str, *args: str, prefix: t.Sequence[str] = ()) -> t.Any:
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [*prefix, sys.executable, "-c", begin + script, *args]
-    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True)
+    done = subprocess.run(
+        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

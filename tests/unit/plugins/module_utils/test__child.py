@@ -55,7 +55,9 @@ def test_much_output(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("error", [RuntimeError("what went wrong"), SystemExit("what went wrong"), KeyboardInterrupt("what went wrong")])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("what went wrong"), SystemExit("what went wrong"), KeyboardInterrupt("what went wrong")]
+)
 def test_an_error_is_a_failure_with_its_words(error: BaseException) -> None:
     def work() -> bool:
         raise error
@@ -90,7 +92,9 @@ def test_no_file_of_ours_is_held_by_what_it_starts(tmp_path: Path) -> None:
     file = tmp_path / "pid"
 
     def work() -> bool:
-        lasting = subprocess.Popen(["sh", "-c", f"echo $$ >{file}; exec sleep 60"], close_fds=False, start_new_session=True)
+        lasting = subprocess.Popen(
+            ["sh", "-c", f"echo $$ >{file}; exec sleep 60"], close_fds=False, start_new_session=True
+        )
         return lasting.pid > 0
 
     start = time.monotonic()
@@ -118,7 +122,9 @@ def test_it_inherits_what_it_is_given(tmp_path: Path) -> None:
     os.set_inheritable(other, True)
     try:
         script = f"echo given >/proc/self/fd/{ours} && [ ! -e /proc/self/fd/{other} ]"
-        assert call(lambda: subprocess.run(["sh", "-c", script], close_fds=False, check=False).returncode == 0, inherit=[ours]).ok
+        assert call(
+            lambda: subprocess.run(["sh", "-c", script], close_fds=False, check=False).returncode == 0, inherit=[ours]
+        ).ok
         assert not os.get_inheritable(ours)
     finally:
         os.close(ours)

@@ -43,8 +43,23 @@ EXCLUSIVE = (
     "lxc.cgroup.devices.allow",
     "lxc.cgroup2.devices.deny",
 )
-SHARED = ("lxc.mount.entry", "lxc.mount.fstab", "lxc.mount.auto", "lxc.rootfs.path", "lxc.include", "lxc.init.cmd", "lxc.environment", "lxc.cap.drop", "lxc.cap.keep")
-BLOCK = [("lxc.net.0.type", "veth"), ("lxc.net.0.link", "lxcbr0"), ("lxc.uts.name", "web"), ("lxc.cap.drop", "net_admin")]
+SHARED = (
+    "lxc.mount.entry",
+    "lxc.mount.fstab",
+    "lxc.mount.auto",
+    "lxc.rootfs.path",
+    "lxc.include",
+    "lxc.init.cmd",
+    "lxc.environment",
+    "lxc.cap.drop",
+    "lxc.cap.keep",
+)
+BLOCK = [
+    ("lxc.net.0.type", "veth"),
+    ("lxc.net.0.link", "lxcbr0"),
+    ("lxc.uts.name", "web"),
+    ("lxc.cap.drop", "net_admin"),
+]
 
 KEYS = st.sampled_from([*OTHERS, *EXCLUSIVE, *SHARED])
 PAIRS = st.lists(st.tuples(KEYS, VALUES), max_size=8)
@@ -60,7 +75,7 @@ LINES = st.lists(
 TEXTS = st.tuples(LINES, st.sampled_from(["", "\n", "\n\n"])).map(lambda both: "\n".join(both[0]) + both[1])
 
 
-# ---- what options own ---------------------------------------------------------------------------------------------------
+# ---- what options own
 
 
 @pytest.mark.parametrize(
@@ -155,7 +170,7 @@ def test_a_key_as_liblxc_means_it(key: str, meant: str) -> None:
     assert canonical(key) == meant
 
 
-# ---- single lines -------------------------------------------------------------------------------------------------------
+# ---- single lines
 
 
 @pytest.mark.parametrize(
@@ -194,12 +209,28 @@ def test_line(line: str, pair: t.Optional[t.Tuple[str, str]]) -> None:
 
 def test_all_lines_in_order() -> None:
     text = "# c\nlxc.net.0.type = veth\n\nlxc.cap.drop = a\nnonsense\nlxc.cap.drop =\nlxc.cap.drop = b"
-    assert parse(text) == [("lxc.net.0.type", "veth"), ("lxc.cap.drop", "a"), ("lxc.cap.drop", ""), ("lxc.cap.drop", "b")]
+    assert parse(text) == [
+        ("lxc.net.0.type", "veth"),
+        ("lxc.cap.drop", "a"),
+        ("lxc.cap.drop", ""),
+        ("lxc.cap.drop", "b"),
+    ]
 
 
 @pytest.mark.parametrize(
     ("value", "written"),
-    [("a", "a"), ("a b", "a b"), ("", ""), (" a", '" a"'), ("a\t", '"a\t"'), ('"a"', '""a""'), ("'a'", "\"'a'\""), ('"', '"'), ("'a\"", "'a\""), ('a"', 'a"')],
+    [
+        ("a", "a"),
+        ("a b", "a b"),
+        ("", ""),
+        (" a", '" a"'),
+        ("a\t", '"a\t"'),
+        ('"a"', '""a""'),
+        ("'a'", "\"'a'\""),
+        ('"', '"'),
+        ("'a\"", "'a\""),
+        ('a"', 'a"'),
+    ],
 )
 def test_quotes_only_where_they_are_needed(value: str, written: str) -> None:
     assert quote(value) == written
@@ -226,7 +257,7 @@ def test_any_text_is_a_configuration(text: str) -> None:
     assert parse("\n".join(render(pairs))) == pairs
 
 
-# ---- converging ---------------------------------------------------------------------------------------------------------
+# ---- converging
 
 TEMPLATE = """\
 # Template used to create this container: busybox
@@ -300,7 +331,9 @@ def test_owned_keys_are_put_back(text: str) -> None:
     assert converge(text, BASE, BLOCK) == MADE
 
 
-@pytest.mark.parametrize("line", ["lxc.tty.max = 9", "# a note", "", "lxc.net.0.hwaddr = 00:16:3e:00:00:01", "lxc.hook.start = /x", "?"])
+@pytest.mark.parametrize(
+    "line", ["lxc.tty.max = 9", "# a note", "", "lxc.net.0.hwaddr = 00:16:3e:00:00:01", "lxc.hook.start = /x", "?"]
+)
 def test_other_lines_stay(line: str) -> None:
     for text in (f"{line}\n{MADE}", MADE.replace(BEGIN, f"{line}\n{BEGIN}"), f"{MADE}{line}\n"):
         assert converge(text, BASE, BLOCK) == text
@@ -375,7 +408,11 @@ def test_lines_of_others_stay_in_their_order(
     if lines and lines[-1] == "":
         others.pop()
     converged = converge("\n".join(lines), base, block).split("\n")
-    kept = [line for line in converged[: converged.index(BEGIN)] if (pair := parse_line(line)) is None or not owner_like(pair[0])]
+    kept = [
+        line
+        for line in converged[: converged.index(BEGIN)]
+        if (pair := parse_line(line)) is None or not owner_like(pair[0])
+    ]
     assert kept == others
 
 

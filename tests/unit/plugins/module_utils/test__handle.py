@@ -20,7 +20,9 @@ WORDS = st.text(st.characters(min_codepoint=32, exclude_categories=("Cs",)), min
 HANDLES = st.builds(
     Handle,
     WORDS.filter(lambda name: name not in (".", "..") and "/" not in name),
-    st.lists(WORDS.filter(lambda part: part != ".." and "/../" not in f"/{part}/"), max_size=3).map(lambda parts: "/" + "/".join(parts)),
+    st.lists(WORDS.filter(lambda part: part != ".." and "/../" not in f"/{part}/"), max_size=3).map(
+        lambda parts: "/" + "/".join(parts)
+    ),
     st.one_of(st.just(-1), st.integers(2, 2**22)),
     NANOSECONDS,
 )
@@ -34,13 +36,17 @@ HANDLES = st.builds(
             '{"ContainerName":"web-5e1d","InitPid":4242,"LxcPath":"/var/lib/lxc","KillTimeout":5000000000}',
         ),
         # nothing runs
-        (Handle("web", "/l", -1, 500000000), '{"ContainerName":"web","InitPid":-1,"LxcPath":"/l","KillTimeout":500000000}'),
+        (
+            Handle("web", "/l", -1, 500000000),
+            '{"ContainerName":"web","InitPid":-1,"LxcPath":"/l","KillTimeout":500000000}',
+        ),
         # Go's zero value
         (Handle("web", "/l"), '{"ContainerName":"web","InitPid":-1,"LxcPath":"/l","KillTimeout":0}'),
         # Go escapes what HTML and JavaScript could take for theirs, and nothing else that can be said in UTF-8
         (
             Handle("a<b>&c\u2028\u2029", '/\u00e4 "\\\x7f', 2, 0),
-            '{"ContainerName":"a\\u003cb\\u003e\\u0026c\\u2028\\u2029","InitPid":2,"LxcPath":"/\u00e4 \\"\\\\\x7f","KillTimeout":0}',
+            '{"ContainerName":"a\\u003cb\\u003e\\u0026c\\u2028\\u2029","InitPid":2,'
+            '"LxcPath":"/\u00e4 \\"\\\\\x7f","KillTimeout":0}',
         ),
     ],
 )

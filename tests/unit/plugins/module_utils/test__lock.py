@@ -125,7 +125,10 @@ def test_a_program_that_inherited_it_holds_it_on(tmp_path: Path) -> None:
 
 def test_a_killed_process_lets_it_go(tmp_path: Path) -> None:
     file = str(tmp_path / "lock")
-    script = f"import fcntl, time; f = open({file!r}, 'w'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); time.sleep(60)"
+    script = (
+        f"import fcntl, time; f = open({file!r}, 'w'); fcntl.flock(f, fcntl.LOCK_EX)\n"
+        "print('held', flush=True); time.sleep(60)"
+    )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"held\n"

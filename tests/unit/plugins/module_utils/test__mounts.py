@@ -106,9 +106,9 @@ def test_secrets_are_a_small_tmpfs_of_roots_own(tmp_path: Path) -> None:
 REFUSED = """
 mounts, errors = module("_mounts"), module("_errors")
 said = []
-for function, path in ((mounts.mount_secrets, args[0] + "/none"), (mounts.unmount, args[0]), (mounts.unmount, args[0] + "/link")):
+for function, path in ((mounts.mount_secrets, "/none"), (mounts.unmount, ""), (mounts.unmount, "/link")):
     try:
-        function(path)
+        function(args[0] + path)
         said.append("done")
     except errors.LxcTaskError as error:
         said.append(str(error))
@@ -119,7 +119,10 @@ print(json.dumps([said, args[0] + "/real" in mounts.read_mount_points()]))
 def test_what_the_kernel_refuses_is_said_in_its_words(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
-    script = "import subprocess\nsubprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', args[0] + '/real'], check=True)\n" + REFUSED
+    script = (
+        "import subprocess\nsubprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', args[0] + '/real'], check=True)\n"
+        + REFUSED
+    )
     said, mounted = with_own_mounts(script, str(tmp_path))
     assert "No such file or directory" in said[0]
     assert "Invalid argument" in said[1]

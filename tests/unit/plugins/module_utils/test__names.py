@@ -137,7 +137,9 @@ def test_an_alloc_without_id() -> None:
 
 def test_modes_of_the_directories() -> None:
     modes = dict(layout("/a", "web", "1").directories())
-    assert {path: oct(mode) for path, mode in modes.items() if path in ("/a/1", "/a/1/web/secrets", "/a/1/web/tmp")} == {
+    assert {
+        path: oct(mode) for path, mode in modes.items() if path in ("/a/1", "/a/1/web/secrets", "/a/1/web/tmp")
+    } == {
         "/a/1": "0o700",
         "/a/1/web/secrets": "0o700",
         "/a/1/web/tmp": "0o1777",

@@ -102,7 +102,7 @@ def test_when_it_began(sleeper: subprocess.Popen[bytes]) -> None:
     assert abs(time.time() - began.timestamp()) < 10
 
 
-# ---- waiting ------------------------------------------------------------------------------------------------------------
+# ---- waiting
 
 
 @pytest.fixture(name="kernel", params=["pidfd", "poll"])
@@ -137,7 +137,7 @@ def test_one_that_ends(sleeper: subprocess.Popen[bytes], timeout: float) -> None
     assert 0.25 < time.monotonic() - start < 10
 
 
-# ---- the network --------------------------------------------------------------------------------------------------------
+# ---- the network
 
 NETWORK = """
 set -e
@@ -158,7 +158,9 @@ exec sleep 60
 @pytest.fixture(name="networked", scope="module")
 def make_networked() -> t.Iterator[int]:
     """A process in a network namespace of its own."""
-    with subprocess.Popen(["unshare", "--net", "sh", "-c", NETWORK], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        ["unshare", "--net", "sh", "-c", NETWORK], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None and process.stderr is not None
         if process.stdout.readline() != b"ready\n":
             raise AssertionError(process.stderr.read().decode())

@@ -12,7 +12,14 @@ from dataclasses import asdict
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId
-from ansible_collections.nomadic.lxc.plugins.module_utils._record import MAKING, READY, VERSION, Record, parse_record, render_record
+from ansible_collections.nomadic.lxc.plugins.module_utils._record import (
+    MAKING,
+    READY,
+    VERSION,
+    Record,
+    parse_record,
+    render_record,
+)
 from hypothesis import example, given
 from hypothesis import strategies as st
 

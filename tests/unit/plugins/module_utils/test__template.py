@@ -21,7 +21,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 # LXC 4.0.12 and later
-NEW_DOWNLOAD = {"dist", "release", "arch", "variant", "server", "flush-cache", "force-cache", "help", "list", "name", "path", "rootfs"}
+NEW_DOWNLOAD = {
+    "dist",
+    "release",
+    "arch",
+    "variant",
+    "server",
+    "flush-cache",
+    "force-cache",
+    "help",
+    "list",
+    "name",
+    "path",
+    "rootfs",
+}
 # and before
 OLD_DOWNLOAD = NEW_DOWNLOAD | {"keyid", "keyserver", "no-validate"}
 BUSYBOX = {"busybox-path", "help", "mapped-gid", "mapped-uid", "name", "path", "rootfs"}
@@ -86,7 +99,13 @@ def test_which_options_a_template_knows(script: str, names: t.Optional[t.Set[str
     assert known_options(script) == names
 
 
-@given(st.one_of(st.text(), st.text().map(lambda text: f"getopt -l {text} -- $@"), st.text(st.sampled_from("getop \\\n-l'\"$(){}a,:"))))
+@given(
+    st.one_of(
+        st.text(),
+        st.text().map(lambda text: f"getopt -l {text} -- $@"),
+        st.text(st.sampled_from("getop \\\n-l'\"$(){}a,:")),
+    )
+)
 def test_any_script_is_read(script: str) -> None:
     names = known_options(script)
     assert names is None or names
@@ -126,7 +145,18 @@ def test_a_name_is_known_if_getopt_takes_it(tmp_path: Path) -> None:
         (
             ALL,
             OLD_DOWNLOAD,
-            ["--dist", "alpine", "--release", "3.20", "--arch", "amd64", "--variant", "cloud", "--server", "images.example.org"]
+            [
+                "--dist",
+                "alpine",
+                "--release",
+                "3.20",
+                "--arch",
+                "amd64",
+                "--variant",
+                "cloud",
+                "--server",
+                "images.example.org",
+            ]
             + ["--keyid", "0xBAEFF88C22F6E216", "--keyserver", "keys.example.org"]
             + ["--no-validate", "--flush-cache", "--force-cache", "--more", "x"],
             [],
@@ -135,7 +165,18 @@ def test_a_name_is_known_if_getopt_takes_it(tmp_path: Path) -> None:
         (
             ALL,
             NEW_DOWNLOAD,
-            ["--dist", "alpine", "--release", "3.20", "--arch", "amd64", "--variant", "cloud", "--server", "images.example.org"]
+            [
+                "--dist",
+                "alpine",
+                "--release",
+                "3.20",
+                "--arch",
+                "amd64",
+                "--variant",
+                "cloud",
+                "--server",
+                "images.example.org",
+            ]
             + ["--flush-cache", "--force-cache", "--more", "x"],
             ["gpg_key_id", "gpg_key_server", "disable_gpg"],
         ),

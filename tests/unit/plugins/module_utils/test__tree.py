@@ -180,8 +180,11 @@ try:
     kept = tree.remove(place, points)
 except module("_errors").LxcTaskError as caught:
     error = str(caught)
-found = sorted(os.path.relpath(os.path.join(at, name), place) for at, names, files in os.walk(place) for name in names + files)
-print(json.dumps({"error": error, "kept": kept, "removable": could, "again": tree.removable(place, points), "found": found}))
+again = tree.removable(place, points)
+found = []
+for at, names, files in os.walk(place):
+    found += [os.path.relpath(os.path.join(at, name), place) for name in names + files]
+print(json.dumps({"error": error, "kept": kept, "removable": could, "again": again, "found": sorted(found)}))
 """
 
 
@@ -224,7 +227,9 @@ def test_a_mounted_file_stays(place: Path) -> None:
 
 def test_a_mount_that_was_made_meanwhile_is_not_crossed(place: Path) -> None:
     script = MOUNTED.replace('how == "tmpfs"', 'how == "unknown"')
-    said = with_own_mounts(script, str(place / "task"), str(place / "outside"), str(place / "task/local/deep"), "unknown")
+    said = with_own_mounts(
+        script, str(place / "task"), str(place / "outside"), str(place / "task/local/deep"), "unknown"
+    )
     assert "local/deep/precious" in said["found"]
     assert "can't remove" in said["error"]
 
@@ -232,6 +237,8 @@ def test_a_mount_that_was_made_meanwhile_is_not_crossed(place: Path) -> None:
 def test_a_mount_is_known_also_where_the_path_has_a_link_in_it(place: Path) -> None:
     """The kernel lists mounts by their real paths; an operator may name a link to a larger disk."""
     (place / "link").symlink_to(place)
-    said = with_own_mounts(MOUNTED, str(place / "link/task"), str(place / "outside"), str(place / "task/local/deep"), "bind")
+    said = with_own_mounts(
+        MOUNTED, str(place / "link/task"), str(place / "outside"), str(place / "task/local/deep"), "bind"
+    )
     assert tree(place / "outside") == ["precious"]
     assert said["found"] == ["local", "local/deep", "local/deep/precious"]

@@ -41,11 +41,31 @@ ESCAPES = "bind-mount path escapes task directory but 'lxc.volumes.enabled' is f
 
 # All that a file's name may hold.
 PATHS = st.text(
-    st.one_of(st.sampled_from(" \t\\#\"',=\n\r\x0b\x0c0147"), st.characters(exclude_characters="\0", exclude_categories=("Cs",))),
+    st.one_of(
+        st.sampled_from(" \t\\#\"',=\n\r\x0b\x0c0147"),
+        st.characters(exclude_characters="\0", exclude_categories=("Cs",)),
+    ),
     min_size=1,
     max_size=30,
 )
-ODD_NAMES = ["a b", "a\tb", "a\\b", "a\\040b", "\\134040", "a#b", "#", 'a"b', "'", "a,ro", "a\nb", " ", "\\", "none", "a\rb", "\u00e4"]
+ODD_NAMES = [
+    "a b",
+    "a\tb",
+    "a\\b",
+    "a\\040b",
+    "\\134040",
+    "a#b",
+    "#",
+    'a"b',
+    "'",
+    "a,ro",
+    "a\nb",
+    " ",
+    "\\",
+    "none",
+    "a\rb",
+    "\u00e4",
+]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +150,7 @@ def test_a_good_target_is_inside(target: str) -> None:
         assert inside(place) == place
 
 
-# ---- mount entries ------------------------------------------------------------------------------------------------------
+# ---- mount entries
 
 
 @pytest.mark.parametrize(
@@ -151,7 +171,13 @@ def test_mount_entry(mount: Mount, entry: str) -> None:
     assert parse_entry(entry) == mount
 
 
-MOUNTS = st.builds(Mount, PATHS.map(lambda path: f"/{path}"), PATHS.map(lambda path: f"x{path}"), st.booleans(), st.sampled_from(["dir", "file"]))
+MOUNTS = st.builds(
+    Mount,
+    PATHS.map(lambda path: f"/{path}"),
+    PATHS.map(lambda path: f"x{path}"),
+    st.booleans(),
+    st.sampled_from(["dir", "file"]),
+)
 
 
 @given(MOUNTS)
@@ -236,10 +262,15 @@ def test_libc_mounts_exactly_that_path(name: str) -> None:
 @given(MOUNTS)
 def test_libc_reads_what_is_rendered(mount: Mount) -> None:
     mode = "ro" if mount.read_only else "rw"
-    assert read_by_libc(render_entry(mount)) == (mount.source, mount.target, "none", f"{mode},bind,create={mount.create}")
+    assert read_by_libc(render_entry(mount)) == (
+        mount.source,
+        mount.target,
+        "none",
+        f"{mode},bind,create={mount.create}",
+    )
 
 
-# ---- what a task names, and what the host and the operator say to it -----------------------------------------------------
+# ---- what a task names, and what the host and the operator say to it
 
 
 def test_what_a_task_names() -> None:
@@ -318,7 +349,11 @@ def judge(enabled: bool = True, **options: t.Any) -> t.Tuple[Resolved, t.List[st
         # the source is bound as it was named: liblxc follows the links
         ({"volumes": ["out:o"]}, [f"{TASK}/out o none rw,bind,create=dir 0 0"], []),
         ({"devices": [device("/dev/fuse")]}, ["/dev/fuse dev/fuse none rw,bind,create=file 0 0"], ["c 10:229 rwm"]),
-        ({"devices": [device("/dev/sda", "/dev/vda", "r")]}, ["/dev/sda dev/vda none rw,bind,create=file 0 0"], ["b 8:0 r"]),
+        (
+            {"devices": [device("/dev/sda", "/dev/vda", "r")]},
+            ["/dev/sda dev/vda none rw,bind,create=file 0 0"],
+            ["b 8:0 r"],
+        ),
         (
             {"volumes": ["/tmp/dir:a", "data:b"], "mounts": [mount("/tmp/dir", "c")]},
             [
@@ -423,13 +458,20 @@ def test_all_faults_are_told_at_once() -> None:
 
 
 @given(
-    st.lists(st.sampled_from(sorted(HOST)).map(lambda path: os.path.relpath(path, TASK) if path.startswith("/allocs") else path)),
+    st.lists(
+        st.sampled_from(sorted(HOST)).map(
+            lambda path: os.path.relpath(path, TASK) if path.startswith("/allocs") else path
+        )
+    ),
     st.booleans(),
 )
 def test_every_source_is_mounted_or_refused(sources: t.List[str], enabled: bool) -> None:
     mounts = [mount(source, f"m{number}") for number, source in enumerate(sources)]
     asked = wanted({"volumes": [], "mounts": mounts, "devices": []}, TASK)
-    host = {it.path: next(HOST[path] for path in HOST if os.path.normpath(path) == os.path.normpath(it.path)) for it in asked}
+    host = {
+        it.path: next(HOST[path] for path in HOST if os.path.normpath(path) == os.path.normpath(it.path))
+        for it in asked
+    }
     resolved, faults = resolve(asked, host, OWN, TASK, enabled)
     assert len(resolved.mounts) + len(faults) == len(sources)
     if not enabled:
