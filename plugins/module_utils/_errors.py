@@ -35,6 +35,10 @@ class ForeignContainerError(LxcTaskError):
     """A container of the asked name exists which this collection did not make for this task."""
 
 
+class ContainerGoneError(LxcTaskError):
+    """The container of a handle does not exist."""
+
+
 class LockTimeoutError(LxcTaskError):
     """Another call worked on the same container for longer than this one may wait."""
 

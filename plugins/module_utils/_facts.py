@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _runtime, _select, _wait
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import SECOND
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import ContainerGoneError, LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView, task_dict
 
 Params = t.Mapping[str, t.Any]
@@ -40,39 +40,52 @@ def facts(params: Params, _check_mode: bool) -> dict[str, t.Any]:
     """The result of the module. Raises LxcTaskError."""
     timeout = _select.durations(params, "timeout", "max_kill_timeout")["timeout"] / SECOND
     wanted = _select.parse_selection(params)
-    if params["wait"] is not None and wanted.everything:
+    if params["wait"] is not None and not wanted.named:
         raise LxcTaskError("wait needs a name or a handle: it waits for all tasks that these select")
     runtime = _runtime.Runtime(wanted.lxc_path)
-    warnings: dict[str, None] = {}
+    waited: dict[str, t.Any] = {}
+    if params["wait"] is None:
+        views, warnings = _select.select(wanted, runtime)
+    else:
+        views, warnings, waited = _wait_for(params["wait"], wanted, runtime, timeout)
+    driver = fingerprint(_runtime.version(), params["driver_enabled"], params["volumes_enabled"])
+    return {**_result([task_dict(view) for view in views], driver), **waited, "warnings": warnings}
+
+
+def _wait_for(
+    what: str, wanted: _select.Selection, runtime: _runtime.Runtime, timeout: float
+) -> tuple[list[TaskView], list[str], dict[str, t.Any]]:
+    """Wait, at most so many seconds: tasks, warnings and the module's ``waited``. Raises LxcTaskError."""
+    began = time.monotonic()
+    warnings: list[str] = []
+    missing = "there is no such task"
+    noticed: dict[str, int] = {}
 
     def look() -> list[TaskView]:
-        views, more = _select.select(wanted, runtime)
-        warnings.update(dict.fromkeys(more))
+        nonlocal warnings, missing
+        try:
+            views, warnings = _select.select(wanted, runtime)
+        except ContainerGoneError as error:
+            # It may appear yet.
+            missing, views = str(error), []
         return views
 
-    began = time.monotonic()
-    waited: dict[str, t.Any] | None = None
-    if params["wait"] is None:
-        views = look()
+    if what == "exited":
+        views, warnings = _select.select(wanted, runtime)
+        views, noticed, in_time = _wait.for_exit(views, _select.Watcher(wanted, runtime), timeout)
     else:
-        noticed: dict[str, int] = {}
-        if params["wait"] == "exited":
-            views, noticed, in_time = _wait.for_exit(look, timeout)
-        else:
-            views, in_time = _wait.for_running(look, timeout)
-        waited = {"seconds": round(time.monotonic() - began, 6), "noticed_at": noticed}
-        if not in_time:
-            states = ", ".join(f"{view.container_name} is {view.state}" for view in views) or "there is no such task"
-            raise LxcTaskError(f"waited {waited['seconds']:.1f} seconds for {params['wait']}, but {states}")
-    version = _runtime.version()
-    result = _result([task_dict(view) for view in views], fingerprint(version, params["driver_enabled"], params["volumes_enabled"]))
-    if waited is not None:
-        result["waited"] = waited
-    return {**result, "warnings": list(warnings)}
+        views, in_time = _wait.for_running(look, timeout)
+    waited = {"seconds": round(time.monotonic() - began, 6), "noticed_at": noticed}
+    if not in_time:
+        states = ", ".join(f"{view.container_name} is {view.state}" for view in views) or missing
+        raise LxcTaskError(f"waited {waited['seconds']:.1f} seconds for {what}, but {states}")
+    return views, warnings, {"waited": waited}
 
 
-def without_lxc(_params: Params, _check_mode: bool) -> dict[str, t.Any]:
-    """The result on a host that has no LXC: no error, and nothing there."""
+def without_lxc(params: Params, _check_mode: bool) -> dict[str, t.Any]:
+    """The result on a host that has no LXC: no error, and nothing there. Raises LxcTaskError for a wait that can't end."""
+    if params["wait"] == "running":
+        raise LxcTaskError("no task will run on this host: LXC is not installed")
     return _result([], {})
 
 

@@ -11,7 +11,13 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup, _mounts, _record, _tree, _volumes
-from ansible_collections.nomadic.lxc.plugins.module_utils._hooks import EXIT_FILE, RUN_FILE, parse_exit
+from ansible_collections.nomadic.lxc.plugins.module_utils._hooks import (
+    EXIT_FILE,
+    RUN_FILE,
+    Ended,
+    parse_exit,
+    parse_run,
+)
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout, layout
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, STOPPED, Exit, Observed, Template
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, alive, identify, iso
@@ -60,6 +66,14 @@ def read_exit(directory: str, record: Record | None) -> Exit | None:
     return Exit(iso(os.stat(os.path.join(directory, EXIT_FILE)).st_mtime), False if asked else ended.oom_killed)
 
 
+def runs_elsewhere(directory: str, record: Record) -> InitId | None:
+    """The init of a container that liblxc calls stopped: it was started in another network namespace.
+
+    The record knows the init of the last start of ours, a hook's file that of the last start, also after a reboot.
+    """
+    return next((init for init in (record.init, read_run(directory)) if alive(init)), None)
+
+
 def adopt(spec: TaskSpec, record: Record | None) -> TaskSpec:
     """The spec with what only the record knows: whose container a handle's is, and where a command's task lives."""
     if record is None:
@@ -99,7 +113,7 @@ def observe(spec: TaskSpec, runtime: Runtime) -> tuple[TaskSpec, Observed]:
     state, pid = (ABSENT, -1) if not defined or half_made else (STOPPED, -1) if restored else runtime.state(name)
     init = identify(pid) if pid > 0 else None
     ended = read_exit(directory, record) if state == STOPPED else None
-    elsewhere = runs_elsewhere(directory, name, record) if record is not None and state in (STOPPED, ABSENT) else None
+    elsewhere = runs_elsewhere(directory, record) if record is not None and state in (STOPPED, ABSENT) else None
     points = _mounts.read_mount_points()
     seen = Observed(
         state=state,

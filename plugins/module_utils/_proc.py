@@ -39,16 +39,26 @@ def boot_id(root: str = "/") -> str:
         return ""
 
 
-def identify(pid: int, root: str = "/") -> InitId | None:
-    """The process that has this pid now; None if none has, or it is a zombie."""
+def _stat(pid: int, root: str) -> list[str]:
+    """The fields of a process's ``stat`` from the third on; none if it is gone, or a zombie."""
     try:
         # The second field, the name, is in brackets and may hold anything, brackets too.
         fields = _read(os.path.join(root, "proc", str(pid), "stat")).rpartition(")")[2].split()
     except OSError:
-        return None
-    if len(fields) < 20 or fields[0] in ("Z", "X"):
-        return None
-    return InitId(pid, int(fields[19]), boot_id(root))
+        return []
+    return [] if len(fields) < 20 or fields[0] in ("Z", "X") else fields
+
+
+def identify(pid: int, root: str = "/") -> InitId | None:
+    """The process that has this pid now; None if none has, or it is a zombie."""
+    fields = _stat(pid, root)
+    return InitId(pid, int(fields[19]), boot_id(root)) if fields else None
+
+
+def parent(pid: int, root: str = "/") -> InitId | None:
+    """A process's parent; None if the process is gone."""
+    fields = _stat(pid, root)
+    return identify(int(fields[1]), root) if fields else None
 
 
 def alive(init: InitId | None, root: str = "/") -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup, _config, _record, _tree
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import (
@@ -15,10 +15,17 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._duration import (
     effective_kill_timeout,
     parse_duration,
 )
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError, OptionsError
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import ContainerGoneError, LxcTaskError, OptionsError
 from ansible_collections.nomadic.lxc.plugins.module_utils._handle import Handle, parse_handle
+from ansible_collections.nomadic.lxc.plugins.module_utils._hooks import EXIT_FILE
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import container_name, layout, name_faults, path_fault
-from ansible_collections.nomadic.lxc.plugins.module_utils._observe import read_exit, read_record, record_file, runs_elsewhere
+from ansible_collections.nomadic.lxc.plugins.module_utils._observe import (
+    read_end,
+    read_exit,
+    read_record,
+    record_file,
+    runs_elsewhere,
+)
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, RUNNING, STOPPED
 from ansible_collections.nomadic.lxc.plugins.module_utils._options import BY_NAME, POLICY
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import identify
@@ -46,9 +53,9 @@ class Selection:
     max_kill_timeout: int
 
     @property
-    def everything(self) -> bool:
-        """Whether nothing narrows it."""
-        return self.handle is None and self.name is None and self.alloc_id is None
+    def named(self) -> bool:
+        """Whether the call says which tasks it means."""
+        return self.handle is not None or self.name is not None
 
 
 def durations(params: Params, *names: str) -> dict[str, int]:
@@ -79,6 +86,8 @@ def parse_selection(params: Params) -> Selection:
     if faults:
         raise OptionsError(faults)
     handle = parse_handle(params["handle"]) if params["handle"] is not None else None
+    if handle is not None and name is not None and container_name(name, alloc_id) != handle.container_name:
+        raise OptionsError([f"name and alloc_id say another container than the handle, {handle.container_name!r}: give one of both"])
     ceiling = parse_duration(params["max_kill_timeout"])
     path = handle.lxc_path if handle is not None else params["lxc_path"] or default_lxc_path()
     return Selection(os.path.normpath(path), handle, name, alloc_id, ceiling)
@@ -87,28 +96,35 @@ def parse_selection(params: Params) -> Selection:
 def select(wanted: Selection, runtime: Runtime) -> tuple[list[TaskView], list[str]]:
     """The selected tasks by container name, and warnings. Raises LxcTaskError for a handle whose container is gone.
 
-    A record that can't be read is an error where its task was asked for, and a warning where all were.
+    A container whose record can't be read is an error where it was asked for, and a warning where others were too.
     """
     if wanted.handle is not None:
         name = wanted.handle.container_name
         if not os.path.isfile(runtime.config_file(name)):
-            raise LxcTaskError(f"container {name} not found")
-        record = read_record(record_file(wanted.lxc_path, name))
-        return [look(name, record, wanted, runtime)], []
+            raise ContainerGoneError(f"container {name} not found")
+        return [look(name, _record_of(name, wanted), wanted, runtime)], []
     views: list[TaskView] = []
     warnings: list[str] = []
     for name in _candidates(wanted):
         try:
-            record = read_record(record_file(wanted.lxc_path, name))
+            record = _record_of(name, wanted)
             if record is not None and _matches(wanted, record) and record.phase == _record.READY:
                 views.append(look(name, record, wanted, runtime))
         except LxcTaskError as error:
             if not os.path.isfile(runtime.config_file(name)):
                 continue  # it was removed meanwhile
-            if wanted.name is not None and wanted.alloc_id is not None:
+            if wanted.name is not None and name == container_name(wanted.name, wanted.alloc_id):
                 raise
             warnings.append(f"container {name} is left out: {error}")
     return views, warnings
+
+
+def _record_of(name: str, wanted: Selection) -> Record | None:
+    file = record_file(wanted.lxc_path, name)
+    try:
+        return read_record(file)
+    except OSError as error:
+        raise LxcTaskError(f"the record {file} can't be read: {error.strerror}") from error
 
 
 def _candidates(wanted: Selection) -> list[str]:
@@ -117,7 +133,7 @@ def _candidates(wanted: Selection) -> list[str]:
         return [container_name(wanted.name, wanted.alloc_id)]
     try:
         names = os.listdir(wanted.lxc_path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return sorted(name for name in names if wanted.name is None or name == wanted.name or name.startswith(f"{wanted.name}-"))
 
@@ -133,7 +149,7 @@ def look(name: str, record: Record | None, wanted: Selection, runtime: Runtime) 
     init = identify(pid) if pid > 0 else None
     if state == STOPPED and record is not None:
         # Started in another network namespace, where liblxc has its socket, it runs all the same.
-        init = runs_elsewhere(runtime.directory(name), name, record)
+        init = runs_elsewhere(runtime.directory(name), record)
         state = STOPPED if init is None else RUNNING
     options = record.options if record is not None else {}
     kill_timeout = wanted.handle.kill_timeout if wanted.handle is not None else None
@@ -158,6 +174,37 @@ def look(name: str, record: Record | None, wanted: Selection, runtime: Runtime) 
         created_at=record.created_at if record is not None else None,
         ended=read_exit(runtime.directory(name), record) if state == STOPPED else None,
     )
+
+
+class Watcher:
+    """What waiting for selected tasks asks of the host."""
+
+    def __init__(self, wanted: Selection, runtime: Runtime) -> None:
+        self._wanted = wanted
+        self._runtime = runtime
+
+    def look(self, name: str) -> TaskView:
+        """A task as it is now; absent, if it was removed."""
+        try:
+            return look(name, _record_of(name, self._wanted), self._wanted, self._runtime)
+        except LxcTaskError:
+            if os.path.isfile(self._runtime.config_file(name)):
+                raise
+            return look(name, None, self._wanted, self._runtime)
+
+    def tells(self, view: TaskView) -> bool:
+        """Whether a hook of ours will tell of its end."""
+        return any(key == "lxc.hook.stop" and EXIT_FILE in value for key, value in view.lines)
+
+    def told(self, view: TaskView) -> TaskView | None:
+        """What the hook told of the end of this run: the task stopped, or unchanged if it reboots; None before that."""
+        directory = self._runtime.directory(view.container_name)
+        ended = read_end(directory)
+        if ended is None or ended.init != view.init:
+            return None
+        if ended.rebooted:
+            return view
+        return replace(view, state=STOPPED, init=None, ended=read_exit(directory, _record_of(view.container_name, self._wanted)))
 
 
 _hierarchies: list[_cgroup.Hierarchy] = []

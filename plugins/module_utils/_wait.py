@@ -11,16 +11,35 @@ import time
 import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import FROZEN, RUNNING
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, identify
+from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, identify, parent
 from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView
 
-# Seconds. How often liblxc is asked whether a dead init was an end or a reboot, and whether a task runs yet.
-_SETTLE_PAUSE = 0.002
+# Seconds. How often it is asked what became of a task whose init died: a reboot kills the init too.
+_SETTLE_PAUSE = 0.001
+# ... how long a hook may take to tell before liblxc is asked, whose answer waits until its monitor has cleaned up,
+_TELLING = 0.15
+# ... and how long a task that rebooted may be down.
+_REBOOTING = 3.0
+# How often it is looked whether a task runs yet.
 _PAUSE = 0.03
 # How often a process is looked at where the kernel has no pidfd (before Linux 5.3).
 _POLL = 0.01
+_LONGEST = 86400.0
 
-Look = t.Callable[[], t.List[TaskView]]
+_RUNS = (RUNNING, FROZEN)
+
+
+class Host(t.Protocol):
+    """What waiting asks of the host."""
+
+    def look(self, name: str) -> TaskView:
+        """A task as it is now; absent, if it was removed."""
+
+    def tells(self, view: TaskView) -> bool:
+        """Whether a hook of the task's will tell of its end."""
+
+    def told(self, view: TaskView) -> TaskView | None:
+        """What the hook told of the end of this run: the task stopped, or unchanged if it reboots; None before that."""
 
 
 class Deaths:
@@ -72,48 +91,95 @@ class Deaths:
         while True:
             dead = {name for name in unwatched if identify(self._watched[name].pid) != self._watched[name]}
             left = max(0.0, deadline - time.monotonic())
-            pause = 0.0 if dead else min(left, _POLL) if unwatched else min(left, 86400.0)
+            pause = 0.0 if dead else min(left, _POLL) if unwatched else min(left, _LONGEST)
             dead.update(self._descriptors[descriptor] for descriptor, _event in poll.poll(pause * 1000))
             if dead or time.monotonic() >= deadline:
                 return dead
 
 
-def for_exit(look: Look, timeout: float) -> tuple[list[TaskView], dict[str, int], bool]:
-    """Wait until no selected task runs. Returns them, when each death was noticed (UTC nanoseconds), and whether in time.
-
-    A reboot from inside kills the init too, but liblxc goes on calling the container running, with another init then.
+def for_exit(views: t.Sequence[TaskView], host: Host, timeout: float) -> tuple[list[TaskView], dict[str, int], bool]:
+    """Wait until none of these tasks runs any more, in seconds. Returns them as they are then, when the death of each init
+    was noticed (UTC nanoseconds), and whether in time.
     """
     deadline = time.monotonic() + timeout
-    noticed: dict[str, int] = {}
     with Deaths() as deaths:
-        while True:
-            views = look()
-            running = {view.container_name: view for view in views if view.state in (RUNNING, FROZEN)}
-            if not running:
-                return views, noticed, True
-            if time.monotonic() >= deadline:
-                return views, noticed, False
-            settling = False
-            for name, view in running.items():
-                if view.init is not None and name not in noticed:
-                    deaths.watch(name, view.init)
-                elif view.init is not None and identify(view.init.pid) == view.init:
-                    # Another init: it was a reboot.
-                    noticed.pop(name, None)
-                    deaths.watch(name, view.init)
-                else:
-                    settling = True
-            if settling:
-                time.sleep(_SETTLE_PAUSE)
+        waiting = _Waiting(views, host, deaths)
+        while waiting.runs and time.monotonic() < deadline:
+            waiting.step(max(0.0, deadline - time.monotonic()))
+        in_time = not waiting.runs
+        return waiting.views(), waiting.noticed, in_time
+
+
+class _Waiting:
+    """The tasks of one wait: which run still, which are dying (since when, monotonic seconds), and what became of each."""
+
+    def __init__(self, views: t.Sequence[TaskView], host: Host, deaths: Deaths) -> None:
+        self._host = host
+        self._deaths = deaths
+        self._ends = {view.container_name: view for view in views}
+        self.runs = {name: view for name, view in self._ends.items() if view.state in _RUNS}
+        self._monitors: dict[str, InitId | None] = {}
+        self._dying: dict[str, float] = {}
+        self.noticed: dict[str, int] = {}
+        for name, view in self.runs.items():
+            self._watch(name, view)
+
+    def _watch(self, name: str, view: TaskView) -> None:
+        self.runs[name] = view
+        if view.init is None:
+            self._note(name)
+            return
+        self._monitors[name] = parent(view.init.pid)
+        self._deaths.watch(name, view.init)
+
+    def _note(self, name: str) -> None:
+        self.noticed[name], self._dying[name] = time.time_ns(), time.monotonic()
+
+    def step(self, left: float) -> None:
+        """Wait for the next death, or a moment where one is not judged yet; then judge."""
+        for name in self._deaths.wait(min(left, _SETTLE_PAUSE) if self._dying else left):
+            self._deaths.forget(name)
+            self._note(name)
+        for name in list(self._dying):
+            view = self._judge(name)
+            if view is None:
                 continue
-            dead = deaths.wait(max(0.0, deadline - time.monotonic()))
-            now = time.time_ns()
-            for name in dead:
-                noticed[name] = now
-                deaths.forget(name)
+            del self._dying[name]
+            if view.state in _RUNS and self._rebooted(name, view):
+                del self.noticed[name]
+                self._watch(name, view)
+            else:
+                self._ends[name] = view
+                del self.runs[name]
+
+    def _judge(self, name: str) -> TaskView | None:
+        """The task after its init died, None while nobody knows."""
+        former, age = self.runs[name], time.monotonic() - self._dying[name]
+        told = self._host.told(former)
+        if told is not None and told.state not in _RUNS:
+            return told
+        if told is None and age < _TELLING and self._host.tells(former):
+            return None
+        now = self._host.look(name)
+        if now.state not in _RUNS:
+            return None if told is not None and age < _REBOOTING else now
+        if now.init is None or now.init == former.init:
+            return None
+        # A pid that was given away again is not the container's.
+        same_pid = former.init is not None and now.init.pid == former.init.pid
+        return None if same_pid and not self._rebooted(name, now) else now
+
+    def _rebooted(self, name: str, view: TaskView) -> bool:
+        """Whether the new init is the former monitor's child: it rebooted. Else somebody has started the task again."""
+        monitor = self._monitors.get(name)
+        return view.init is not None and (name not in self._monitors or parent(view.init.pid) == monitor)
+
+    def views(self) -> list[TaskView]:
+        """All tasks, those that run on as they are now."""
+        return [self._host.look(name) if name in self.runs else view for name, view in self._ends.items()]
 
 
-def for_running(look: Look, timeout: float) -> tuple[list[TaskView], bool]:
+def for_running(look: t.Callable[[], t.List[TaskView]], timeout: float) -> tuple[list[TaskView], bool]:
     """Wait until there are selected tasks and all run. Returns them, and whether in time."""
     deadline = time.monotonic() + timeout
     while True:
