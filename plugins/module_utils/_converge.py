@@ -9,7 +9,7 @@ import contextlib
 import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _config, _lock, _options
-from ansible_collections.nomadic.lxc.plugins.module_utils._apply import Outcome, apply
+from ansible_collections.nomadic.lxc.plugins.module_utils._apply import apply
 from ansible_collections.nomadic.lxc.plugins.module_utils._declare import declare
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import OptionsError
 from ansible_collections.nomadic.lxc.plugins.module_utils._observe import observe
@@ -19,6 +19,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskVie
 from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime, default_lxc_path, refused_lines
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec, parse_task
 from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Plan
+from ansible_collections.nomadic.lxc.plugins.module_utils._work import Outcome
 
 
 def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import time
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _child
+from ansible_collections.nomadic.lxc.plugins.module_utils import _child, _monitor
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import remove_monitor_cgroups
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import Pair, parse
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import FROZEN, RUNNING, STOPPED
 from ansible_collections.nomadic.lxc.plugins.module_utils._options import HIDDEN
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import identify, wait_for_exit
+from ansible_collections.nomadic.lxc.plugins.module_utils._proc import wait_for_exit
 from ansible_collections.nomadic.lxc.plugins.module_utils._tree import read_text
 
 _STATES = {"STOPPED": STOPPED, "RUNNING": RUNNING, "FROZEN": FROZEN, "THAWED": RUNNING}
@@ -219,7 +218,7 @@ class Runtime:
                 print(_errors_in(log, offset), flush=True)
             return started
 
-        done = _child.call(work, timeout=START_TIMEOUT, hangs=lambda: self._monitor_hangs(name))
+        done = _child.call(work, timeout=START_TIMEOUT, hangs=lambda: _monitor.hangs(self.lxc_path, name))
         if done.timed_out:
             self._end_monitor(name)
         if not done.ok:
@@ -270,40 +269,13 @@ class Runtime:
         if not done.ok:
             raise RuntimeFailure(f"liblxc can't {verb} container {name}", self.last_words(done.output))
 
+    def _end_monitor(self, name: str) -> None:
+        _monitor.end(self.lxc_path, name, STOP_TIMEOUT)
+        self.sweep(name, payload=True)
+
     def sweep(self, name: str, payload: bool = False) -> None:
         """Remove the empty cgroups that a monitor has left; with a thousand of them the name can't start any more."""
         remove_monitor_cgroups(name, lambda other: os.path.lexists(self.directory(other)), payload=payload)
-
-    def _monitor(self, name: str) -> int | None:
-        """The pid of a container's monitor, found by the title that liblxc gives it."""
-        title = f"[lxc monitor] {self.lxc_path} {name}".encode()
-        for entry in os.listdir("/proc"):
-            if entry.isdigit():
-                with contextlib.suppress(OSError):
-                    with open(f"/proc/{entry}/cmdline", "rb") as file:
-                        if file.read().rstrip(b"\0") == title:
-                            return int(entry)
-        return None
-
-    def _monitor_hangs(self, name: str) -> bool:
-        """Whether the monitor waits for a child that is dead (killed for the memory limit, say): liblxc does so for ever."""
-        monitor = self._monitor(name)
-        if monitor is None:
-            return False
-        try:
-            with open(f"/proc/{monitor}/task/{monitor}/children", encoding="ascii") as file:
-                return all(identify(int(child)) is None for child in file.read().split())
-        except OSError:
-            return False
-
-    def _end_monitor(self, name: str) -> None:
-        """Kill the monitor of a start that hangs; its children go with it."""
-        monitor = self._monitor(name)
-        if monitor is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(monitor, signal.SIGKILL)
-            wait_for_exit(monitor, STOP_TIMEOUT)
-        self.sweep(name, payload=True)
 
 
 def _errors_in(log: str, offset: int) -> str:

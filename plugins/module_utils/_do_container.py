@@ -1,0 +1,157 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Steps on a container that does not run: made, configured, recorded, set aside, removed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import typing as t
+from dataclasses import replace
+
+from ansible_collections.nomadic.lxc.plugins.module_utils import _config, _mounts, _record, _steps, _tree
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils._observe import aside_directory
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import STOPPED
+from ansible_collections.nomadic.lxc.plugins.module_utils._proc import iso
+from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
+from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work, missing_parents, remove_if_empty, unlink
+
+CONFIG_MODE = 0o600  # the environment's values stand in it
+
+
+def create(work: Work, step: _steps.Create) -> None:
+    """Make the container by its template; its record is there before the template runs."""
+    record = Record(
+        name=t.cast(str, work.spec.name),
+        alloc_id=work.spec.alloc_id,
+        phase=_record.MAKING,
+        created_at=iso(time.time()),
+    )
+    made = missing_parents(work.spec.lxc_path)
+    for parent in made:
+        os.mkdir(parent, 0o755)
+        work.then(f"remove {parent}", lambda parent=parent: remove_if_empty(parent))  # type: ignore[misc]
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(work.directory, 0o755)
+    work.then("remove the container", lambda: remove_container(work))
+    work.write_record(record)
+    work.outcome.template_output = work.runtime.create(work.name, step.template, step.arguments, step.default_config)
+    text = _tree.read_text(work.runtime.config_file(work.name)) or ""
+    work.write_record(replace(record, base=tuple(_config.base_of(text))))
+
+
+def remove_container(work: Work) -> None:
+    """Remove the container that this run, or one that was cut off, has made."""
+    directory = work.directory
+    if os.path.isfile(work.runtime.config_file(work.name)):
+        try:
+            state = work.runtime.state(work.name)[0]
+        except LxcTaskError:
+            state = STOPPED  # one that liblxc can't load is only files
+        if state != STOPPED:
+            work.runtime.kill(work.name)
+        with contextlib.suppress(LxcTaskError):
+            work.runtime.destroy(work.name)
+    if os.path.lexists(directory):
+        kept = _tree.remove(directory, _mounts.read_mount_points())
+        if kept:
+            raise LxcTaskError(f"{', '.join(kept)} is mounted in {directory}")
+    work.runtime.sweep(work.name)
+
+
+def remove_half_made(work: Work, _step: _steps.RemoveHalfMade) -> None:
+    """Remove what a run that was cut off has left of a container."""
+    remove_container(work)
+    work.record = None
+
+
+def destroy(work: Work, _step: _steps.Destroy) -> None:
+    """Remove the container with its root file system, and what liblxc leaves of its directory."""
+    work.runtime.destroy(work.name)
+    directory = work.directory
+    if os.path.lexists(directory):
+        _tree.remove(directory, _mounts.read_mount_points())
+    work.runtime.sweep(work.name)
+
+
+def configuration(work: Work, step: _steps.Configure) -> str:
+    """The container's configuration as the step will write it."""
+    former = _tree.read_text(work.runtime.config_file(work.name)) or ""
+    return _config.converge(former, work.record.base if work.record is not None else (), step.block, step.former)
+
+
+def try_configuration(work: Work, step: _steps.Configure) -> None:
+    """Have liblxc load the new configuration, and do nothing with it."""
+    work.runtime.check(work.name, configuration(work, step))
+
+
+def configure(work: Work, step: _steps.Configure) -> None:
+    """Write the options' lines; a configuration that liblxc can't load never replaces one that it can."""
+    file = work.runtime.config_file(work.name)
+    former = _tree.read_text(file) or ""
+    mode = os.stat(file).st_mode & 0o777
+    text = configuration(work, step)
+    work.runtime.check(work.name, text)
+    work.then("put the configuration back", lambda: _tree.write_atomically(file, former, mode))
+    _tree.write_atomically(file, text, CONFIG_MODE)
+
+
+def remember(work: Work, step: _steps.Remember) -> None:
+    """Write the record: what is applied now."""
+    work.change_record(
+        replace(
+            t.cast(Record, work.record),
+            options=step.options,
+            lines=step.lines,
+            pending=step.pending,
+            pending_init=work.seen.init if step.pending else None,
+            phase=_record.READY if step.ready else _record.MAKING,
+        )
+    )
+
+
+def commit(work: Work, _step: _steps.Commit) -> None:
+    """Say in the record that the container is whole."""
+    work.change_record(replace(t.cast(Record, work.record), phase=_record.READY))
+
+
+def set_aside(work: Work, _step: _steps.SetAside) -> None:
+    """Keep the container out of liblxc's sight while another is made in its place."""
+    aside = aside_directory(work.spec.lxc_path, work.name)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(os.path.dirname(aside), 0o700)
+    record = work.record
+    os.rename(work.directory, aside)
+
+    def back() -> None:
+        put_back(work)
+        work.record = record
+
+    work.then("put the former container back", back)
+
+
+def put_back(work: Work) -> None:
+    """Put the container that was set aside back."""
+    aside = aside_directory(work.spec.lxc_path, work.name)
+    os.rename(aside, work.directory)
+    remove_if_empty(os.path.dirname(aside))
+
+
+def restore_former(work: Work, _step: _steps.RestoreFormer) -> None:
+    """Put back what a recreation that was cut off had set aside; what it had made goes."""
+    remove_container(work)
+    put_back(work)
+
+
+def drop_aside(work: Work, _step: _steps.DropAside) -> None:
+    """Remove the container that was set aside."""
+    # The new container stands: from here on nothing is taken back.
+    work.undo.clear()
+    aside = aside_directory(work.spec.lxc_path, work.name)
+    # Without its record it is never put back, however far the removal comes.
+    unlink(os.path.join(aside, _record.FILE))
+    _tree.remove(aside, _mounts.read_mount_points())
+    remove_if_empty(os.path.dirname(aside))

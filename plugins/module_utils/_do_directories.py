@@ -1,0 +1,94 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Steps on a task's directories: made, mounted, purged. Those of an alloc are shared, and change under its lock."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.nomadic.lxc.plugins.module_utils import _lock, _mounts, _steps, _tree
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
+from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work, missing_parents, remove_if_empty
+
+
+def make_directories(work: Work, step: _steps.MakeDirectories) -> None:
+    """Make the task's and the alloc's directories; the alloc's own is always given its mode."""
+    with alloc_lock(work):
+        for path, mode in step.directories:
+            make_directory(work, path, mode, always=path == step.directories[0][0])
+
+
+def make_directory(work: Work, path: str, mode: int, always: bool) -> None:
+    """Make a directory, and those that lead to it; ``always``: give one that is there its mode too."""
+    made = missing_parents(path)
+    for parent in made:
+        os.mkdir(parent, 0o755)
+        work.then(f"remove {parent}", lambda parent=parent: remove_made(work, parent))  # type: ignore[misc]
+    if made:
+        os.chmod(path, mode)
+    elif always:
+        former = os.stat(path, follow_symlinks=False).st_mode & 0o7777
+        work.then(f"give {path} its mode back", lambda: os.chmod(path, former))
+        os.chmod(path, mode)
+
+
+def remove_made(work: Work, path: str) -> None:
+    """Remove a directory that this run made, with what its container put there; a mount in it is not ours."""
+    place = t.cast(Layout, work.spec.layout)
+    if place.root.startswith(path):
+        # Other allocs, or other tasks of this one, may be there by now.
+        remove_if_empty(path)
+        return
+    with alloc_lock(work):
+        if path.startswith(place.alloc) and _other_tasks(place):
+            return
+        kept = _tree.remove(path, _mounts.read_mount_points())
+    if kept:
+        raise LxcTaskError(f"{', '.join(kept)} is mounted there")
+
+
+def alloc_lock(work: Work) -> t.ContextManager[int]:
+    """Held while directories of an alloc are made or removed: its tasks share some."""
+    root = t.cast(Layout, work.spec.layout).root
+    return _lock.held(_lock.lock_file("alloc", os.path.basename(root), root), f"the directories in {root}")
+
+
+def mount_secrets(work: Work, step: _steps.MountSecrets) -> None:
+    """Mount the tmpfs."""
+    _mounts.mount_secrets(step.path)
+    work.then("unmount secrets", lambda: _unmount(step.path))
+
+
+def remove_secrets(work: Work, step: _steps.RemoveSecrets) -> None:
+    """Unmount the tmpfs, with what is in it, and remove its directory."""
+    _unmount(step.path)
+    _tree.remove(step.path, _mounts.read_mount_points())
+
+
+def purge(work: Work, step: _steps.Purge) -> None:
+    """Remove the task's directories, and the alloc's if no other task has come meanwhile."""
+    points = _mounts.read_mount_points()
+    place = t.cast(Layout, work.spec.layout)
+    task = os.path.join(os.path.realpath(place.root), os.path.basename(place.task))
+    with alloc_lock(work):
+        for path in sorted(step.paths, key=lambda path: path != task):
+            # The alloc's goes with the last task; one may have come meanwhile.
+            if path == task or not _other_tasks(place):
+                _tree.remove(path, points)
+
+
+def _other_tasks(place: Layout) -> bool:
+    """Whether an alloc has directories of other tasks."""
+    try:
+        names = {entry.name for entry in os.scandir(place.root) if entry.is_dir(follow_symlinks=False)}
+    except FileNotFoundError:
+        return False
+    return bool(names - {os.path.basename(place.alloc), os.path.basename(place.task)})
+
+
+def _unmount(path: str) -> None:
+    if os.path.realpath(path) in _mounts.read_mount_points():
+        _mounts.unmount(path)

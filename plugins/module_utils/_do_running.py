@@ -1,0 +1,102 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Steps on a running task: started, stopped, frozen, limited."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from ansible_collections.nomadic.lxc.plugins.module_utils import _steps
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Cgroup
+from ansible_collections.nomadic.lxc.plugins.module_utils._duration import SECOND
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils._observe import cgroup_of
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import FROZEN, STOPPED
+from ansible_collections.nomadic.lxc.plugins.module_utils._proc import identify
+from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work, unlink
+
+
+def start(work: Work, step: _steps.Start) -> None:
+    """Start the task; on undo it ends, and a log that this start made goes."""
+    log_file = step.log_file
+    if log_file is not None and not os.path.lexists(log_file):
+        work.then(f"remove {log_file}", lambda: unlink(log_file))
+    work.then("stop the task", lambda: end(work))
+    try:
+        work.runtime.start(work.name, step.log_file, step.log_level)
+    except LxcTaskError as error:
+        limit = work.spec.options["memory_mb"] if work.spec.declares else None
+        if limit is not None:
+            error.hint = f"if memory_mb, {limit}, is too little for its init, raise it"
+        raise
+    note_init(work)
+
+
+def note_init(work: Work) -> None:
+    """Keep in the record which process the task's init is: another network namespace can't ask liblxc."""
+    if work.record is not None:
+        pid = work.runtime.state(work.name)[1]
+        work.write_record(replace(work.record, init=identify(pid) if pid > 0 else None, pending=(), pending_init=None))
+
+
+def end(work: Work) -> None:
+    """End the task that this run has started."""
+    if work.runtime.state(work.name)[0] != STOPPED:
+        work.runtime.kill(work.name)
+
+
+def stop(work: Work, step: _steps.Stop) -> None:
+    """Ask the task to end, and kill it when its time is over; on undo it runs again as it did."""
+
+    def again() -> None:
+        if work.runtime.state(work.name)[0] == STOPPED:
+            work.runtime.start(work.name, step.former_log_file, step.former_log_level)
+            note_init(work)
+        if step.frozen and work.runtime.state(work.name)[0] != FROZEN:
+            work.runtime.freeze(work.name)
+
+    work.then("start the task again", again)
+    if work.record is not None:
+        # What a hook keeps of the end can't tell a stop that was asked for.
+        work.write_record(replace(work.record, stop_asked=work.seen.init))
+    if step.frozen:
+        # A frozen task can't heed the request to end.
+        work.runtime.thaw(work.name)
+    work.outcome.forced = work.runtime.shutdown(work.name, step.kill_timeout / SECOND)
+    work.runtime.sweep(work.name)
+
+
+def freeze(work: Work, _step: _steps.Freeze) -> None:
+    """Freeze the task."""
+    work.then("thaw the task", lambda: work.runtime.thaw(work.name))
+    work.runtime.freeze(work.name)
+
+
+def thaw(work: Work, _step: _steps.Thaw) -> None:
+    """Thaw the task."""
+    work.then("freeze the task again", lambda: work.runtime.freeze(work.name))
+    work.runtime.thaw(work.name)
+
+
+def cgroup(work: Work) -> Cgroup:
+    """The running task's cgroup; LxcTaskError if it is gone."""
+    group = cgroup_of(work.seen.init, work.name, work.seen.config)
+    if group is None:
+        raise LxcTaskError(f"container {work.name} ended meanwhile")
+    return group
+
+
+def set_memory(work: Work, step: _steps.SetMemory) -> None:
+    """Change the memory limit of the running task."""
+    former = work.seen.limits.memory if work.seen.limits is not None else None
+    cgroup(work).set_memory(step.limit)
+    work.then("put the memory limit back", lambda: cgroup(work).set_memory(former))
+
+
+def set_shares(work: Work, step: _steps.SetShares) -> None:
+    """Change the CPU shares of the running task."""
+    former = work.seen.limits.cpu_shares if work.seen.limits is not None else None
+    cgroup(work).set_cpu_shares(step.shares)
+    work.then("put the CPU shares back", lambda: cgroup(work).set_cpu_shares(former))

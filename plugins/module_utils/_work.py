@@ -1,0 +1,104 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run over one task: what it works on, the record as it is now, and how to take back each step that was taken."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.nomadic.lxc.plugins.module_utils import _record, _tree
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils._observe import record_file
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
+from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
+from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime
+from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
+
+
+@dataclass
+class Outcome:
+    """What only the doing tells. ``forced``: None unless a stop happened, then whether it took a kill."""
+
+    forced: bool | None = None
+    template_output: str = ""
+
+
+@dataclass
+class Work:
+    """``seen`` is what was before the first step; ``record`` follows the steps. ``undo``: words and deed, newest last."""
+
+    spec: TaskSpec
+    seen: Observed
+    runtime: Runtime
+    record: Record | None
+    outcome: Outcome = field(default_factory=Outcome)
+    undo: list[tuple[str, t.Callable[[], None]]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The container's name."""
+        return self.spec.container_name
+
+    @property
+    def directory(self) -> str:
+        """The container's own directory."""
+        return self.runtime.directory(self.name)
+
+    def then(self, words: str, undo: t.Callable[[], None]) -> None:
+        """Know how to take back what is about to be done, or was."""
+        self.undo.append((words, undo))
+
+    def write_record(self, record: Record) -> None:
+        """Write the record; from now on it is the one that counts."""
+        _tree.write_atomically(record_file(self.spec.lxc_path, self.name), _record.render_record(record))
+        self.record = record
+
+    def change_record(self, record: Record) -> None:
+        """Write the record, and know how to put the former one back."""
+        former = self.record
+        if former is not None:
+            self.then("put the record back", lambda: self.write_record(former))
+        self.write_record(record)
+
+    def unwind(self) -> list[str]:
+        """Take everything back; returns what could not be, in words. Signals wait until it is done."""
+        left: list[str] = []
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+        try:
+            while self.undo:
+                words, undo = self.undo.pop()
+                try:
+                    undo()
+                except (LxcTaskError, OSError) as error:
+                    left.append(f"{words} ({error})")
+            with contextlib.suppress(LxcTaskError, OSError):
+                self.runtime.sweep(self.name)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        return left
+
+
+def missing_parents(path: str) -> list[str]:
+    """The directories to make so that a path exists, parents first; the path itself is the last of them."""
+    missing: list[str] = []
+    while not os.path.isdir(path):
+        missing.insert(0, path)
+        path = os.path.dirname(path)
+    return missing
+
+
+def remove_if_empty(path: str) -> None:
+    """Remove a directory that others may use too."""
+    with contextlib.suppress(OSError):
+        os.rmdir(path)
+
+
+def unlink(path: str) -> None:
+    """Remove a file, if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
