@@ -381,8 +381,8 @@ class Cgroup:
         if directory is None:
             return []
         texts = [_read(directory + "/" + file)]
-        # A directory's link count tells the number of its children (kernfs), and nearly always there are none.
-        if _links(directory) > 2:
+        # A link count of two tells that a directory has no children (kernfs), which is nearly always so.
+        if _links(directory) != 2:
             texts += [_read(f"{below}/{file}") for below, _dirs, _files in os.walk(directory) if below != directory]
         return [text for text in texts if text is not None]
 
@@ -619,9 +619,10 @@ def remove_monitor_cgroups(
 ) -> list[str]:
     """Remove the empty ``lxc.monitor.NAME`` cgroups that a failed start, or one by a caller that ended, left behind.
 
-    ``payload``: also ``lxc.payload.NAME``, which only a killed monitor leaves. Also ``lxc.monitor.NAME-N``, unless ``taken`` says that a container ``NAME-N`` exists: it may be that one's. Looks at
-    the top of every mounted hierarchy, and in ``cgroup_dir`` (the container's ``lxc.cgroup.dir``). Never removes anything
-    else; a cgroup that holds processes or children can't be removed, and stays. Returns the removed directories.
+    ``payload``: also ``lxc.payload.NAME``, which only a killed monitor leaves. Also the names with ``-N`` behind, unless
+    ``taken`` says that a container ``NAME-N`` exists: they may be that one's. Looks at the top of every mounted hierarchy,
+    and in ``cgroup_dir`` (the container's ``lxc.cgroup.dir``). Never removes anything else; a cgroup that holds processes
+    or children can't be removed, and stays. Returns the removed directories.
     """
     removed: list[str] = []
     for mount in read_hierarchies(root):
