@@ -365,6 +365,8 @@ notes:
   - If the interpreter of the managed host has no LXC binding or no voluptuous, the module runs itself again under a
     system Python that has both.
 seealso:
+  - module: nomadic.lxc.lxc_task_facts
+  - module: nomadic.lxc.lxc_task_stats
   - module: community.general.lxc_container
   - name: Module defaults
     description: How to set options for all modules of an action group.
@@ -669,6 +671,17 @@ task:
     exit:
       description: What is known of the end of a task that ended. Null where it runs, or nothing is known.
       type: dict
+      contains:
+        ended_at:
+          description: When it ended, in ISO 8601 and UTC.
+          type: str
+          sample: "2026-11-24T10:15:42Z"
+        oom_killed:
+          description:
+            - V(true) if the kernel killed a process of the task for its memory limit, and the end was not a stop by this
+              collection. Null where the kernel does not tell.
+          type: bool
+          sample: false
 ansible_facts:
   description: The facts that are set.
   returned: success

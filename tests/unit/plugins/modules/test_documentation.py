@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.nomadic.lxc.plugins.module_utils import _facts, _sampling
 from ansible_collections.nomadic.lxc.plugins.module_utils._options import POLICY
 from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView, task_dict
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import ARGUMENT_SPEC
@@ -25,6 +26,8 @@ GROUP = "group/nomadic.lxc.lxc"
 # The argument spec of each module. A module that is missing here fails test_every_module_is_covered.
 SPECS: dict[str, dict[str, t.Any]] = {
     "lxc_task": ARGUMENT_SPEC,
+    "lxc_task_facts": _facts.ARGUMENT_SPEC,
+    "lxc_task_stats": _sampling.ARGUMENT_SPEC,
 }
 
 # What a doc option and an argument spec row have in common, with the value that a missing key stands for.
