@@ -11,7 +11,7 @@ import time
 import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import FROZEN, RUNNING
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, identify, parent
+from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, alive, identify, parent
 from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView
 
 # Seconds. How often it is asked what became of a task whose init died: a reboot kills the init too.
@@ -158,7 +158,7 @@ class _Waiting:
         told = self._host.told(former)
         if told is not None and told.state not in _RUNS:
             return told
-        if told is None and age < _TELLING and self._host.tells(former):
+        if told is None and age < _TELLING and self._host.tells(former) and alive(self._monitors.get(name)):
             return None
         now = self._host.look(name)
         if now.state not in _RUNS:
