@@ -28,10 +28,11 @@ def lock_file(kind: str, name: str, place: str) -> str:
 
 @contextlib.contextmanager
 def held(path: str, what: str, wait: float | None = None) -> t.Iterator[int]:
-    """Hold the lock; yields its descriptor, for a child that must hold it on. Raises LockTimeoutError."""
+    """Hold the lock; yields its descriptor, which a child that inherits it holds on. Raises LockTimeoutError."""
     limit = WAIT if wait is None else wait
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    os.set_inheritable(descriptor, True)
     try:
         deadline = time.monotonic() + limit
         while True:

@@ -98,7 +98,7 @@ def _in_memory(text: str) -> t.Iterator[str]:
 
 
 class Runtime:
-    """The containers of one LXC path. ``lock``: the descriptor of the call's lock, which a template must hold too.
+    """The containers of one LXC path. ``lock``: the descriptor of the call's lock.
     ``hidden``: values that no word of liblxc's or of a template's may show.
     """
 
@@ -115,6 +115,13 @@ class Runtime:
         for value in self.hidden:
             words = words.replace(value, HIDDEN)
         return words
+
+    def _call(self, work: t.Callable[[], bool], **limits: t.Any) -> _child.Finished:
+        """Work in a child that holds the lock on: it may outlive us, and the next call has to wait for it.
+
+        The monitor of a container that is started closes what it inherited.
+        """
+        return _child.call(work, inherit=() if self.lock is None else (self.lock,), **limits)
 
     def directory(self, name: str) -> str:
         """A container's own directory."""
@@ -167,7 +174,7 @@ class Runtime:
         return state, -1 if state == STOPPED else int(container.init_pid)
 
     def create(self, name: str, template: str, arguments: t.Sequence[str], default_config: str | None) -> str:
-        """Make a container; returns what the template printed. The lock goes to the template: it may outlive us."""
+        """Make a container; returns what the template printed."""
 
         def work() -> bool:
             import lxc
@@ -180,7 +187,7 @@ class Runtime:
                     return False
             return bool(container.create(template, 0, tuple(arguments)))
 
-        done = _child.call(work, inherit=() if self.lock is None else (self.lock,))
+        done = self._call(work)
         if not done.ok:
             words = self.last_words(done.output) or "the template printed nothing"
             raise RuntimeFailure(f"the template {template} failed", words)
@@ -218,7 +225,7 @@ class Runtime:
                 print(_errors_in(log, offset), flush=True)
             return started
 
-        done = _child.call(work, timeout=START_TIMEOUT, hangs=lambda: _monitor.hangs(self.lxc_path, name))
+        done = self._call(work, timeout=START_TIMEOUT, hangs=lambda: _monitor.hangs(self.lxc_path, name))
         if done.timed_out:
             self._end_monitor(name)
         if not done.ok:
@@ -236,7 +243,7 @@ class Runtime:
 
     def kill(self, name: str) -> None:
         """Kill all of a container."""
-        done = _child.call(lambda: bool(self.open(name).stop()), timeout=STOP_TIMEOUT)
+        done = self._call(lambda: bool(self.open(name).stop()), timeout=STOP_TIMEOUT)
         if done.timed_out:
             self._end_monitor(name)
         if not self._stopped(self.open(name)):
@@ -265,7 +272,7 @@ class Runtime:
 
     def _change(self, name: str, verb: str, change: t.Callable[[t.Any], t.Any]) -> None:
         limit = _child.FOREVER if verb == "destroy" else STOP_TIMEOUT
-        done = _child.call(lambda: bool(change(self.open(name))), timeout=limit)
+        done = self._call(lambda: bool(change(self.open(name))), timeout=limit)
         if not done.ok:
             raise RuntimeFailure(f"liblxc can't {verb} container {name}", self.last_words(done.output))
 

@@ -52,8 +52,13 @@ def remove(path: str, mount_points: t.Sequence[str]) -> list[str]:
         return [path]
     if not kept:
         if os.path.lexists(path):
+            # It inherits the call's locks: it may outlive us, and the next call has to wait for it.
             done = subprocess.run(
-                ["rm", "-rf", "--one-file-system", "--", path], stdin=subprocess.DEVNULL, capture_output=True, check=False
+                ["rm", "-rf", "--one-file-system", "--", path],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                close_fds=False,
+                check=False,
             )
             if done.returncode != 0:
                 raise LxcTaskError(f"can't remove {path}: {done.stderr.decode(errors='replace').strip()}")
