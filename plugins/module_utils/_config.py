@@ -17,6 +17,8 @@ Pair = t.Tuple[str, str]
 
 # What liblxc takes off the ends of a key and a value.
 _BLANKS = " \t\n"
+# What ends a line for liblxc.
+_LINE_END = re.compile(r"\r\n|\r|\n")
 
 BEGIN = "# BEGIN nomadic.lxc: written by lxc_task, which puts it back; further lines belong above"
 END = "# END nomadic.lxc"
@@ -85,7 +87,7 @@ def parse_line(line: str) -> Pair | None:
 
 def parse(text: str) -> list[Pair]:
     """All keys and values, in order. Takes any text."""
-    return [pair for pair in map(parse_line, text.split("\n")) if pair is not None]
+    return [pair for pair in map(parse_line, _LINE_END.split(text)) if pair is not None]
 
 
 def render(pairs: t.Iterable[Pair]) -> list[str]:
@@ -100,7 +102,7 @@ def base_of(text: str) -> list[Pair]:
 
 def _split(text: str) -> tuple[list[str], list[str] | None, list[str]]:
     """Lines before our block, in it (None if there is none), and after it."""
-    lines = text.split("\n")
+    lines = _LINE_END.split(text)
     if lines and lines[-1] == "":
         lines.pop()
     if BEGIN not in lines:

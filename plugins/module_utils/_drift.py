@@ -111,7 +111,12 @@ def waiting_for_start(
         return []
     restart = {option.name for option in _options.OPTIONS if option.effect == _options.RESTART}
     lines = _options.recorded_lines(declared)
-    names = {*changes, *(name for name in lines if lines[name] != record.lines.get(name))}
+    names = {*changes}
+    names.update(
+        name
+        for name in lines
+        if lines[name] != record.lines.get(name) and not changes.keys() & {*_options.BY_NAME[name].reads}
+    )
     if record.init != seen.init:
         names.update(drifted)
     names &= restart

@@ -126,11 +126,14 @@ def parse_task(params: t.Mapping[str, t.Any], default_lxc_path: str) -> tuple[Ta
 
 
 def unprintable(params: t.Mapping[str, t.Any]) -> list[str]:
-    """Options with a newline or NUL in a value: in an LXC configuration a newline begins a new key, a hook say."""
+    """Options with a newline or NUL in a value: in an LXC configuration a newline begins a new key, a hook say.
+
+    A carriage return does so too.
+    """
 
     def bad(value: t.Any) -> bool:
         if isinstance(value, str):
-            return "\n" in value or "\0" in value or not _encodes(value)
+            return any(char in value for char in "\n\r\0") or not _encodes(value)
         if isinstance(value, dict):
             return any(bad(key) or bad(item) for key, item in value.items())
         return isinstance(value, (list, tuple)) and any(bad(item) for item in value)
