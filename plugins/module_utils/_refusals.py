@@ -17,7 +17,7 @@ def refuse(spec: TaskSpec, seen: Observed) -> None:
         raise LxcTaskError(
             f"container {name} runs in another network namespace (its init is process {seen.elsewhere.pid}),"
             " where liblxc can't see it from here",
-            hint="call from the network namespace in which it was started; nothing was done",
+            hint="call from the network namespace, and with the spelling of lxc_path, with which it was started; nothing was done",
         )
     if not spec.by_handle and seen.record is not None and not _is_mine(spec, seen.record):
         other = seen.record

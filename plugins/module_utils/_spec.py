@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os.path
 import re
 import typing as t
 from dataclasses import dataclass
@@ -108,7 +107,8 @@ def parse_task(params: t.Mapping[str, t.Any], default_lxc_path: str) -> tuple[Ta
         name=None if name is None and handle is not None else own_name,
         alloc_id=alloc_id,
         container_name=container,
-        lxc_path=os.path.normpath(handle.lxc_path if handle else values["lxc_path"] or default_lxc_path),
+        # To the letter in a handle: liblxc names a running container's socket by it.
+        lxc_path=handle.lxc_path if handle else values["lxc_path"] or default_lxc_path,
         by_handle=handle is not None,
         state=values["state"],
         declares=declares,
