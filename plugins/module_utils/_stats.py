@@ -125,8 +125,8 @@ def _cpu(cgroup: Cgroup, cpu_stat: t.Mapping[str, int], clock_ticks: int) -> dic
         user, system = stat.get("user"), stat.get("system")
         return {
             "cpu": total,
-            "user": _times(user, SECOND // clock_ticks),
-            "system": _times(system, SECOND // clock_ticks),
+            "user": None if user is None else user * SECOND // clock_ticks,
+            "system": None if system is None else system * SECOND // clock_ticks,
             "ticks": _sum(user, system),
         }
     # Unless the cpu controller is a v1 one beside it, this is the file that was read already.
@@ -178,7 +178,7 @@ def _memory(cgroup: Cgroup) -> dict[str, int | None]:
 
 
 def _oom_kills_v1(cgroup: Cgroup) -> int | None:
-    """v1 counts a kill only in the cgroup of the process that was killed, not in those above it."""
+    """v1 counts a kill only in the cgroup of the process that was killed, and forgets it when that cgroup goes."""
     counts = [parse_stat(text).get("oom_kill") for text in cgroup.read_tree("memory", "memory.oom_control")]
     known = [count for count in counts if count is not None]  # Linux 4.13
     return sum(known) if known else None

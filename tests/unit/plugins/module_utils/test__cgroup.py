@@ -263,11 +263,11 @@ def test_mountinfo() -> None:
 @pytest.mark.parametrize(
     ("case", "version", "cpu", "memory", "usage"),
     [
-        ("v1-busybox", V1, "cpu/lxc.payload.birch-a", "memory/lxc.payload.birch-a", 737280),
-        ("v1-systemd", V1, "cpu/lxc.payload.birch-sd", "memory/lxc.payload.birch-sd", 15679488),
-        ("v2-busybox", V2, "lxc.payload.birch-b", "lxc.payload.birch-b", 638976),
-        ("v2-systemd", V2, "lxc.payload.birch-sd", "lxc.payload.birch-sd", 9084928),
-        ("hybrid-busybox", V2, "cpu,cpuacct/lxc.payload.birch-b", "unified/lxc.payload.birch-b", 643072),
+        ("v1-busybox", V1, "cpu/lxc.payload.web", "memory/lxc.payload.web", 737280),
+        ("v1-systemd", V1, "cpu/lxc.payload.web", "memory/lxc.payload.web", 15679488),
+        ("v2-busybox", V2, "lxc.payload.web", "lxc.payload.web", 638976),
+        ("v2-systemd", V2, "lxc.payload.web", "lxc.payload.web", 9084928),
+        ("hybrid-busybox", V2, "cpu,cpuacct/lxc.payload.web", "unified/lxc.payload.web", 643072),
     ],
 )
 def test_real_containers(case: str, version: int, cpu: str, memory: str, usage: int, tmp_path: Path) -> None:
