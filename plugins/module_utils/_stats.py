@@ -14,15 +14,8 @@ import time
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import (
-    V1,
-    V2,
-    Cgroup,
-    parse_number,
-    parse_stat,
-)
-
-__all__ = ["Sample", "parse_blkio", "parse_io", "parse_stat", "percent", "take", "usage"]
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Cgroup
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_text import V1, V2, parse_number, parse_stat
 
 SECOND = 1_000_000_000
 

@@ -14,13 +14,13 @@ import typing as t
 from pathlib import Path
 from unittest import mock
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup
+from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup, _cgroup_files, _cgroup_text
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "cgroup"
 # The init's number in every fixture.
 PID = 4242
 CASES = ("v1-busybox", "v1-systemd", "v2-busybox", "v2-systemd", "hybrid-busybox")
-PAGE = _cgroup.page_size()
+PAGE = _cgroup_text.page_size()
 
 
 class Fixture(t.NamedTuple):
@@ -98,7 +98,7 @@ class Kernel:
         self.clean -= min(self.clean, max(self.usage - target, 0))
 
     def read(self, path: str) -> str | None:
-        """In place of ``_cgroup._read``."""
+        """In place of ``read_file``."""
         self._goes_on()
         file = os.path.basename(path)
         v1, v2 = self.version == _cgroup.V1, self.version == _cgroup.V2
@@ -114,7 +114,7 @@ class Kernel:
         return texts[file] if file in texts else self.files.get(file)
 
     def write(self, path: str, text: str) -> None:
-        """In place of ``_cgroup._write``."""
+        """In place of ``write_file``."""
         file = os.path.basename(path)
         self.before_write(len(self.written), file)
         self._goes_on()
@@ -149,8 +149,8 @@ class Kernel:
         """A container under this kernel; ``gone``: its directory does not exist."""
         directory = "/nonexistent/container" if gone else "/"
         with (
-            mock.patch.object(_cgroup, "_read", self.read),
-            mock.patch.object(_cgroup, "_write", self.write),
+            mock.patch.object(_cgroup_files, "read_file", self.read),
+            mock.patch.object(_cgroup_files, "write_file", self.write),
             mock.patch.object(time, "sleep", self.sleep),
             mock.patch.object(time, "monotonic", lambda: self.now),
         ):

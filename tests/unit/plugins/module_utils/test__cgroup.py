@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import (
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Cgroup
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_files import read_hierarchies, remove_monitor_cgroups
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_text import (
     MIB,
     V1,
     V2,
-    Cgroup,
     Limits,
     container_path,
     cpu_lines,
@@ -27,8 +28,6 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import (
     parse_mountinfo,
     parse_number,
     parse_stat,
-    read_hierarchies,
-    remove_monitor_cgroups,
     same_memory,
     same_shares,
     shares_to_weight,

@@ -1,0 +1,124 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of cgroups: reading and writing them, finding the mounts, removing what a start left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import typing as t
+
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_text import (
+    V1,
+    V2,
+    Hierarchy,
+    below_root,
+    components,
+    made_by_liblxc,
+    parse_mountinfo,
+)
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+
+# What a read or write says when the container, and its cgroup with it, is gone.
+GONE = (errno.ENOENT, errno.ENODEV, errno.ESRCH)
+# ... or when the kernel was built or started without that file's feature.
+_LACKING = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOTDIR, errno.EIO)
+
+
+def read_file(path: str) -> str | None:
+    """A kernel file's text; None where the kernel lacks it or it vanished. Plain calls: this is done thousands of times."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in GONE or error.errno in _LACKING:
+            return None
+        raise LxcTaskError(f"Can't read {path}: {error.strerror}") from error
+    try:
+        chunks: list[bytes] = []
+        while True:
+            chunk = os.read(descriptor, 65536)
+            if not chunk:
+                return b"".join(chunks).decode("utf-8", "surrogateescape")
+            chunks.append(chunk)
+    except OSError as error:
+        if error.errno in GONE or error.errno in _LACKING:
+            return None
+        raise LxcTaskError(f"Can't read {path}: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
+
+
+def write_file(path: str, text: str) -> None:
+    """Write a kernel file in one call, as the kernel wants it. Raises OSError. Never makes a file."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode("ascii"))
+    finally:
+        os.close(descriptor)
+
+
+def links(directory: str) -> int:
+    try:
+        return os.stat(directory).st_nlink
+    except OSError:
+        return 0
+
+
+def read_hierarchies(root: str = "/") -> list[Hierarchy]:
+    """The cgroup mounts that this process sees; reading them once serves many containers."""
+    return parse_mountinfo(read_file(os.path.join(root, "proc/self/mountinfo")) or "")
+
+
+def visible_directory(path: str, controllers: frozenset[str], mounts: t.Sequence[Hierarchy], root: str) -> str | None:
+    """The directory that shows this path of the hierarchy with these controllers; None where no mount does."""
+    for mount in mounts:
+        if mount.version == V1 and not (controllers and controllers <= mount.controllers):
+            continue
+        if mount.version == V2 and controllers:
+            continue
+        below = below_root(path, mount.root)
+        if below is None:
+            continue
+        directory = os.path.join(root, mount.mount_point.lstrip("/"), below)
+        if os.path.isdir(directory):
+            return directory
+    return None
+
+
+def remove_monitor_cgroups(
+    container_name: str,
+    taken: t.Callable[[str], bool],
+    root: str = "/",
+    cgroup_dir: str | None = None,
+    payload: bool = False,
+) -> list[str]:
+    """Remove the empty ``lxc.monitor.NAME`` cgroups that a failed start, or one by a caller that ended, left behind.
+
+    ``payload``: also ``lxc.payload.NAME``, which only a killed monitor leaves. Also the names with ``-N`` behind, unless
+    ``taken`` says that a container ``NAME-N`` exists: they may be that one's. Looks at the top of every mounted hierarchy,
+    and in ``cgroup_dir`` (the container's ``lxc.cgroup.dir``). Never removes anything else; a cgroup that holds processes
+    or children can't be removed, and stays. Returns the removed directories.
+    """
+    removed: list[str] = []
+    for mount in read_hierarchies(root):
+        top = os.path.join(root, mount.mount_point.lstrip("/"))
+        for directory in {top, os.path.join(top, *components(cgroup_dir or ""))}:
+            for name in _leftovers(directory, container_name, payload):
+                other = name.split(".", 2)[2]
+                if other != container_name and taken(other):
+                    continue
+                with contextlib.suppress(OSError):
+                    os.rmdir(os.path.join(directory, name))
+                    removed.append(os.path.join(directory, name))
+    return sorted(removed)
+
+
+def _leftovers(directory: str, container_name: str, payload: bool) -> list[str]:
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return []
+    prefixes = ("lxc.monitor.", "lxc.payload.") if payload else ("lxc.monitor.",)
+    return [name for name in names for prefix in prefixes if made_by_liblxc(name, prefix, container_name)]
