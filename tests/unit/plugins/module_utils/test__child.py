@@ -19,6 +19,26 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._proc import identify
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.processes import until
 
 
+def sleeps(seconds: float) -> t.Callable[[], bool]:
+    """A function that takes so long, and is right then."""
+
+    def work() -> bool:
+        time.sleep(seconds)
+        return True
+
+    return work
+
+
+def dies_of(number: int) -> t.Callable[[], bool]:
+    """A function that ends its process by a signal."""
+
+    def work() -> bool:
+        os.kill(os.getpid(), number)
+        return True
+
+    return work
+
+
 def wrote(file: Path) -> t.Callable[[], bool]:
     return lambda: file.exists() and file.read_text().strip() != ""
 
@@ -67,14 +87,14 @@ def test_an_error_is_a_failure_with_its_words(error: BaseException) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
 def test_a_death_is_a_failure(number: signal.Signals) -> None:
-    done = call(lambda: os.kill(os.getpid(), number) is None)
+    done = call(dies_of(number))
     assert (done.ok, done.timed_out) == (False, False)
 
 
 def test_handlers_of_ours_do_not_run_in_it() -> None:
     former = signal.signal(signal.SIGTERM, lambda _number, _frame: os.write(1, b"our handler"))
     try:
-        done = call(lambda: os.kill(os.getpid(), signal.SIGTERM) is None)
+        done = call(dies_of(signal.SIGTERM))
     finally:
         signal.signal(signal.SIGTERM, former)
     assert done == Finished(ok=False, output="")
@@ -156,15 +176,20 @@ def test_one_that_ignores_signals_is_killed_too() -> None:
 
 
 def test_one_that_hangs_is_killed() -> None:
-    asked = []
-    done = call(lambda: time.sleep(60) is None, hangs=lambda: asked.append(1) is None)
+    asked: t.List[int] = []
+
+    def hangs() -> bool:
+        asked.append(1)
+        return True
+
+    done = call(sleeps(60), hangs=hangs)
     assert done == Finished(ok=False, output="", timed_out=True)
     assert len(asked) == _child.HANGING > 1
 
 
 def test_one_that_only_seemed_to_hang_goes_on() -> None:
     answers = iter([True, False, True, False, False])
-    done = call(lambda: time.sleep(3.5) is None, hangs=lambda: next(answers))
+    done = call(sleeps(3.5), hangs=lambda: next(answers))
     assert done == Finished(ok=True, output="")
 
 
@@ -194,7 +219,7 @@ def test_no_zombie_and_no_descriptor_stays() -> None:
     before = len(os.listdir("/proc/self/fd"))
     for _round in range(5):
         call(lambda: True)
-        call(lambda: time.sleep(60) is None, timeout=0)
+        call(sleeps(60), timeout=0)
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
     assert len(os.listdir("/proc/self/fd")) == before

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 NANOSECONDS = st.integers(-(2**63) + 1, 2**63 - 1)
 # No control characters, and only what UTF-8 can say.
-WORDS = st.text(st.characters(min_codepoint=32, exclude_categories=("Cs",)), min_size=1, max_size=20)
+WORDS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), min_size=1, max_size=20)
 HANDLES = st.builds(
     Handle,
     WORDS.filter(lambda name: name not in (".", "..") and "/" not in name),

@@ -709,7 +709,7 @@ def test_other_lines_of_the_file_are_nobodys_business() -> None:
 
 def test_secrets_are_there_from_present_on() -> None:
     asked = task(state="present")
-    emptied = {"secrets_mounted": False, "secrets_exist": True}
+    emptied: Given = {"secrets_mounted": False, "secrets_exist": True}
     assert plan(asked, made(asked, state="stopped", **emptied)).actions == [SECRETS]
     assert plan(spec(), made(task(), state="stopped", **emptied)).actions == [SECRETS, "start"]
     # A running one has the old directory bound; it gets the new one by a restart.

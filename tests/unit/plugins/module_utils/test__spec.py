@@ -737,7 +737,7 @@ def test_any_call_is_a_task_or_has_faults(call: t.Dict[str, t.Any]) -> None:
 # Whatever may stand in a path or a value: all but a line end, NUL and half a character.
 LINES = st.text(
     st.one_of(
-        st.sampled_from(" \t\"'#=\\\\:\x0b"), st.characters(exclude_characters="\n\r\0", exclude_categories=("Cs",))
+        st.sampled_from(" \t\"'#=\\\\:\x0b"), st.characters(exclude_characters="\n\r\0", exclude_categories=["Cs"])
     ),
     max_size=12,
 )

@@ -43,7 +43,7 @@ ESCAPES = "bind-mount path escapes task directory but 'lxc.volumes.enabled' is f
 PATHS = st.text(
     st.one_of(
         st.sampled_from(" \t\\#\"',=\n\r\x0b\x0c0147"),
-        st.characters(exclude_characters="\0", exclude_categories=("Cs",)),
+        st.characters(exclude_characters="\0", exclude_categories=["Cs"]),
     ),
     min_size=1,
     max_size=30,

@@ -23,7 +23,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 # All but a line end and NUL, in what UTF-8 can say.
-TEXT = st.characters(exclude_characters="\n\r\0", exclude_categories=("Cs",))
+TEXT = st.characters(exclude_characters="\n\r\0", exclude_categories=["Cs"])
 VALUES = st.text(st.one_of(st.sampled_from(" \t\"'#=\\\x0b\u00a0"), TEXT), max_size=20)
 VARIABLES = st.lists(VALUES.map(lambda value: f"A={value}"), max_size=3)
 
