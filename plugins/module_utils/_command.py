@@ -24,7 +24,11 @@ def _recorded(seen: Observed) -> Options:
 
 
 def stop(spec: TaskSpec, seen: Observed) -> _steps.Stop:
-    kill_timeout = spec.options["kill_timeout"] if spec.declares else spec.effective_kill_timeout(_recorded(seen).get("kill_timeout"))
+    kill_timeout = (
+        spec.options["kill_timeout"]
+        if spec.declares
+        else spec.effective_kill_timeout(_recorded(seen).get("kill_timeout"))
+    )
     log_file = spec.layout.log_file if spec.layout is not None and seen.record is not None else None
     level = effective_log_level(_recorded(seen).get("log_level", "error"), _recorded(seen).get("environment"))
     return _steps.Stop("stop", kill_timeout, seen.state == FROZEN, log_file, level)
@@ -45,7 +49,9 @@ def absent(spec: TaskSpec, seen: Observed, repair: list[_steps.Step]) -> Plan:
     if place is not None and spec.purge:
         if seen.purgeable:
             steps.append(_steps.Purge("purge " + " and ".join(seen.purgeable), seen.purgeable))
-        warnings += [f"{point} is a mount: it was left, with the directories that lead to it" for point in seen.kept_mounts]
+        warnings += [
+            f"{point} is a mount: it was left, with the directories that lead to it" for point in seen.kept_mounts
+        ]
     before, after = ({}, {}) if seen.state == ABSENT else ({"state": seen.state}, {"state": ABSENT})
     return Plan(tuple(steps), ABSENT, before, after, tuple(warnings))
 
@@ -96,7 +102,10 @@ def secrets(spec: TaskSpec, seen: Observed) -> list[_steps.Step]:
     place = t.cast(Layout, spec.layout)
     steps: list[_steps.Step] = []
     wanted = place.directories()
-    if any(seen.directories.get(path) is None or (path == place.root and seen.directories[path] != mode) for path, mode in wanted):
+    if any(
+        seen.directories.get(path) is None or (path == place.root and seen.directories[path] != mode)
+        for path, mode in wanted
+    ):
         steps.append(_steps.MakeDirectories("make the task's directories", tuple(wanted)))
     if not seen.secrets_mounted:
         steps.append(_steps.MountSecrets("mount secrets", place.secrets))

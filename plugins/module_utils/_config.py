@@ -36,7 +36,9 @@ _EXCLUSIVE = re.compile(
     r"|lxc\.cgroup2?\.devices(\..*)?|" + "|".join(re.escape(key) for key in _LIMITS)
 )
 # Keys that the template may have lines of too: those stay as it left them, ours follow.
-_SHARED = re.compile(r"lxc\.mount(\..*)?|lxc\.rootfs(\..*)?|lxc\.include|lxc\.init\.cmd|lxc\.environment|lxc\.cap\.(drop|keep)")
+_SHARED = re.compile(
+    r"lxc\.mount(\..*)?|lxc\.rootfs(\..*)?|lxc\.include|lxc\.init\.cmd|lxc\.environment|lxc\.cap\.(drop|keep)"
+)
 # Keys that take everything below them away.
 _CLEARING = re.compile(r"lxc\.(net(\.0)?|hook|cgroup2?)")
 

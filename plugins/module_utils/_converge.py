@@ -32,7 +32,9 @@ def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any
         file = _lock.lock_file("task", spec.container_name, spec.lxc_path)
         lock = _lock.held(file, f"container {spec.container_name}")
     with lock as descriptor:
-        return _locked(spec, faults, Runtime(spec.lxc_path, descriptor, spec.options["environment"].values()), check_mode)
+        return _locked(
+            spec, faults, Runtime(spec.lxc_path, descriptor, spec.options["environment"].values()), check_mode
+        )
 
 
 def _locked(spec: TaskSpec, faults: list[str], runtime: Runtime, check_mode: bool) -> dict[str, t.Any]:

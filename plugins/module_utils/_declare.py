@@ -52,7 +52,9 @@ def _advice(spec: TaskSpec) -> list[str]:
     advice: list[str] = []
     init = spec.options["init"]
     if init is not None and ("'" in init or '"' in init):
-        advice.append("init: LXC splits the command at its blanks and knows no quotes; put it into a script in the container instead")
+        advice.append(
+            "init: LXC splits the command at its blanks and knows no quotes; put it into a script in the container instead"
+        )
     if spec.options["log_level"] != effective_log_level(spec.options["log_level"], spec.options["environment"]):
         advice.append("log_level: at trace LXC would write the environment's values into the log, so debug is used")
     return advice
@@ -72,7 +74,9 @@ def _making(spec: TaskSpec, seen: Observed, declared: Declared, ready: bool) -> 
     known = None if template.known is None else set(template.known)
     arguments, unknown = _template.arguments(spec.options, known)
     warnings = _advice(spec)
-    warnings += [f"the template {template.path} does not know the option for {option}: it was left out" for option in unknown]
+    warnings += [
+        f"the template {template.path} does not know the option for {option}: it was left out" for option in unknown
+    ]
     name = _template.name_of(template.path)
     steps: list[_steps.Step] = [
         _steps.Create(f"create from template {name}", template.path, tuple(arguments), spec.options["default_config"]),
@@ -95,13 +99,16 @@ def create(spec: TaskSpec, seen: Observed, declared: Declared, repair: list[_ste
     after = {
         option.name: show(option.name, option.record(spec.options[option.name]))
         for option in _options.OPTIONS
-        if option.effect not in (_options.NOTHING, _options.CREATE) and spec.options[option.name] not in (None, option.default)
+        if option.effect not in (_options.NOTHING, _options.CREATE)
+        and spec.options[option.name] not in (None, option.default)
     }
     lines = tuple(_options.block(declared))
     return Plan(tuple(steps), state, {"state": ABSENT}, {**after, "state": state}, tuple(warnings), lines)
 
 
-def converge_task(spec: TaskSpec, seen: Observed, declared: Declared, record: Record, repair: list[_steps.Step]) -> Plan:
+def converge_task(
+    spec: TaskSpec, seen: Observed, declared: Declared, record: Record, repair: list[_steps.Step]
+) -> Plan:
     """From a container that is to one that is as declared."""
     changes = changes_of(spec, record)
     rootfs = [name for name in changes if _options.BY_NAME[name].effect == _options.ROOTFS]
@@ -125,7 +132,9 @@ def converge_task(spec: TaskSpec, seen: Observed, declared: Declared, record: Re
     pending = tuple(waiting) if seen.runs and not restart else ()
     warnings = _advice(spec)
     if pending:
-        warnings.append(f"{', '.join(pending)}: the running task gets this at its next start; restart_on_change is false")
+        warnings.append(
+            f"{', '.join(pending)}: the running task gets this at its next start; restart_on_change is false"
+        )
     if restart and record.waits(seen.init):
         differs.setdefault("waits_for_start", (list(record.waits(seen.init)), []))
 
@@ -134,7 +143,9 @@ def converge_task(spec: TaskSpec, seen: Observed, declared: Declared, record: Re
     if written:
         steps.append(_steps.Configure("write configuration", tuple(block), tuple(former)))
     options, lines = _options.recorded(spec.options), _options.recorded_lines(declared)
-    if (options, lines, pending) != (record.options, record.lines, record.waits(seen.init)) or (restart and record.pending):
+    if (options, lines, pending) != (record.options, record.lines, record.waits(seen.init)) or (
+        restart and record.pending
+    ):
         action = "" if written or live or restart else f"record {', '.join(changes) or 'options'}"
         steps.append(_steps.Remember(action, options, lines, pending))
     starts = restart or (not seen.runs and spec.state != "present")

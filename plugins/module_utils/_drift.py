@@ -55,7 +55,9 @@ def drifted_in(config: str, record: Record, declared: Declared, changes: Differe
         due = option.lines(declared)
         have = [pair for pair in found if pair[0] in option.keys]
         if have != due:
-            drifted[option.name] = _environment(have, due) if option.name == "environment" else (_told(have), _told(due))
+            drifted[option.name] = (
+                _environment(have, due) if option.name == "environment" else (_told(have), _told(due))
+            )
     if not drifted and not changes:
         drifted["lxc_config"] = ("changed in the file", declared.options["lxc_config"])
     return drifted
@@ -71,7 +73,11 @@ def _environment(have: t.Sequence[Pair], due: t.Sequence[Pair]) -> tuple[dict[st
     names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
     return (
         {name: _options.HIDDEN for name in names if name in before},
-        {name: f"{_options.HIDDEN} (another)" if name in before else _options.HIDDEN for name in names if name in after},
+        {
+            name: f"{_options.HIDDEN} (another)" if name in before else _options.HIDDEN
+            for name in names
+            if name in after
+        },
     )
 
 

@@ -75,12 +75,12 @@ def exit_hook(directory: str) -> str:
     return _command(
         "old= new=; {"
         " read -r init;"
-        " while IFS=: read -r _ names path; do case \",$names,\" in *,memory,*) old=$path;; ,,) new=$path;; esac; done;"
+        ' while IFS=: read -r _ names path; do case ",$names," in *,memory,*) old=$path;; ,,) new=$path;; esac; done;'
         f" }} <{run};"
         ' if [ -n "$old" ]; then at=/sys/fs/cgroup/memory$old;'
         ' kills=$(grep -rhs "^oom_kill " --include=memory.oom_control "$at");'
         ' read -r hits <"$at/memory.failcnt";'
-        " else at=/sys/fs/cgroup$new; [ -e \"$at\" ] || at=/sys/fs/cgroup/unified$new;"
+        ' else at=/sys/fs/cgroup$new; [ -e "$at" ] || at=/sys/fs/cgroup/unified$new;'
         ' kills=$(grep -s "^oom_kill " "$at/memory.events");'
         ' hits=$(grep -s "^oom " "$at/memory.events.local"); hits=${hits#oom }; fi;'
         f' printf "%s\\n" "$init $LXC_TARGET" "hits $hits" "$kills" >{file}'

@@ -25,7 +25,9 @@ def name_faults(name: str | None, alloc_id: str | None) -> list[str]:
                 f"invalid {option} {value!r}: it begins with a letter or digit, and only letters, digits, '_', '.' and '-' follow"
             )
     if name == SHARED:
-        faults.append(f"invalid name {SHARED!r}: the directory that the tasks of an alloc share is called so; choose another")
+        faults.append(
+            f"invalid name {SHARED!r}: the directory that the tasks of an alloc share is called so; choose another"
+        )
     if name is not None and not faults:
         container = container_name(name, alloc_id)
         if len(container) > LONGEST_CONTAINER_NAME:

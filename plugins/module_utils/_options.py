@@ -33,7 +33,9 @@ HIDDEN = "VALUE_HIDDEN"
 
 @dataclass(frozen=True)
 class Declared:
-    """A task as it shall be. ``directory``: the container's own. ``options``: by name, normalized (see _spec); ``resolved``: mounts and devices on this host."""
+    """A task as it shall be. ``directory``: the container's own. ``options``: by name, normalized (see _spec).
+    ``resolved``: mounts and devices on this host.
+    """
 
     container_name: str
     directory: str
@@ -45,7 +47,8 @@ class Declared:
 @dataclass(frozen=True)
 class Option:
     """``argument``: Ansible's argument spec. ``configures``: given with a command it is an error. ``lines``: its part of the
-    configuration, of the keys ``keys``, for which it also needs the options ``reads``. ``record``: what the record keeps of a value. ``show``: what a user is shown of it.
+    configuration, of the keys ``keys``, for which it also needs the options ``reads``. ``record``: what the record keeps of
+    a value. ``show``: what a user is shown of it.
     """
 
     name: str
@@ -138,7 +141,9 @@ def _value(name: str, key: str) -> t.Callable[[Declared], list[Pair]]:
 
 _LIMIT_KEYS = ("lxc.cgroup.memory.limit_in_bytes", "lxc.cgroup2.memory.max")
 _SHARE_KEYS = ("lxc.cgroup.cpu.shares", "lxc.cgroup2.cpu.weight")
-_DEVICE_KEYS = tuple(f"lxc.{generation}.devices.{verb}" for generation in ("cgroup", "cgroup2") for verb in ("deny", "allow"))
+_DEVICE_KEYS = tuple(
+    f"lxc.{generation}.devices.{verb}" for generation in ("cgroup", "cgroup2") for verb in ("deny", "allow")
+)
 
 OPTIONS: tuple[Option, ...] = (
     Option("name", _text()),
@@ -182,14 +187,18 @@ OPTIONS: tuple[Option, ...] = (
         keys=("lxc.cap.drop",),
         reads=("network_mode", "lxc_config"),
     ),
-    Option("hostname", _text(), RESTART, configures=True, lines=_value("hostname", "lxc.uts.name"), keys=("lxc.uts.name",)),
+    Option(
+        "hostname", _text(), RESTART, configures=True, lines=_value("hostname", "lxc.uts.name"), keys=("lxc.uts.name",)
+    ),
     Option("init", _text(), RESTART, configures=True, lines=_value("init", "lxc.init.cmd"), keys=("lxc.init.cmd",)),
     Option(
         "environment",
         {"type": "dict", "no_log": True},
         RESTART,
         configures=True,
-        lines=lambda task: [("lxc.environment", f"{key}={value}") for key, value in task.options["environment"].items()],
+        lines=lambda task: [
+            ("lxc.environment", f"{key}={value}") for key, value in task.options["environment"].items()
+        ],
         keys=("lxc.environment",),
         record=sorted,
         show=lambda names: {name: HIDDEN for name in names},
@@ -277,7 +286,10 @@ def recorded_lines(task: Declared) -> dict[str, list[list[str]]]:
     """What the record keeps of the configuration: of the environment nothing that could be read."""
 
     def kept(name: str, key: str, value: str) -> list[str]:
-        return [key, hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest() if name == "environment" else value]
+        return [
+            key,
+            hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest() if name == "environment" else value,
+        ]
 
     return {
         option.name: [kept(option.name, key, value) for key, value in option.lines(task)]
@@ -289,9 +301,7 @@ def recorded_lines(task: Declared) -> dict[str, list[list[str]]]:
 def recorded(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What the record keeps of a declaration: everything that a later call compares with its own."""
     return {
-        option.name: option.record(options[option.name])
-        for option in OPTIONS
-        if option.effect not in (NOTHING, CREATE)
+        option.name: option.record(options[option.name]) for option in OPTIONS if option.effect not in (NOTHING, CREATE)
     }
 
 

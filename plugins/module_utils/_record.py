@@ -23,8 +23,8 @@ READY = "ready"
 class Record:
     """``options``: the declaration as it was applied (of the environment only the names). ``lines``: each option's lines of
     the configuration (of the environment only digests). ``base``: the template's own lines of keys that we have lines of
-    too. ``init``: the task's first process, as the last start of ours made it. ``pending``: options that ``pending_init`` lacks until the next
-    start. ``stop_asked``: the init that a call of ours last asked to end.
+    too. ``init``: the task's first process, as the last start of ours made it. ``pending``: options that ``pending_init``
+    lacks until the next start. ``stop_asked``: the init that a call of ours last asked to end.
     """
 
     name: str
@@ -70,7 +70,9 @@ def parse_record(text: str, path: str) -> Record:
         values = {key: value for key, value in values.items() if key in known}
         for key in ("init", "pending_init", "stop_asked"):
             if values.get(key) is not None:
-                values[key] = InitId(int(values[key]["pid"]), int(values[key]["start_ticks"]), str(values[key]["boot_id"]))
+                values[key] = InitId(
+                    int(values[key]["pid"]), int(values[key]["start_ticks"]), str(values[key]["boot_id"])
+                )
         values["base"] = tuple((str(key), str(value)) for key, value in values["base"])
         values["pending"] = tuple(str(name) for name in values["pending"])
         record = Record(**values)

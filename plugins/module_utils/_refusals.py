@@ -30,7 +30,9 @@ def refuse(spec: TaskSpec, seen: Observed) -> None:
         what = "container" if seen.state != ABSENT else "directory"
         raise ForeignContainerError(
             f"a {what} {name} is in {spec.lxc_path} which this collection did not make, so it is not touched by name",
-            hint="command it by its handle, or choose another name" if seen.state != ABSENT else "move it away, or choose another name",
+            hint="command it by its handle, or choose another name"
+            if seen.state != ABSENT
+            else "move it away, or choose another name",
         )
     if seen.stray:
         raise ForeignContainerError(f"{name} in {spec.lxc_path} is not a container: it has no configuration")

@@ -92,5 +92,3 @@ def network_mode_in(lines: t.Sequence[Pair]) -> str | None:
     """The network mode of a configuration; None for a kind of network that the option does not have."""
     kinds = [value for key, value in lines if key == "lxc.net.0.type"]
     return _MODES.get(kinds[-1]) if kinds else None
-
-

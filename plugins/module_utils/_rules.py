@@ -182,7 +182,9 @@ def _lxc_config(config: t.Mapping[t.Any, t.Any]) -> dict[str, list[str]]:
         values = given if isinstance(given, (list, tuple)) else [given]
         if any(isinstance(value, (dict, list, tuple)) for value in values):
             raise LxcTaskError(f"the value of {key} is neither a plain value nor a list of such")
-        done[key] = [str(int(value)) if isinstance(value, bool) else "" if value is None else str(value) for value in values]
+        done[key] = [
+            str(int(value)) if isinstance(value, bool) else "" if value is None else str(value) for value in values
+        ]
     if refused:
         raise LxcTaskError(f"{', '.join(refused)} can't be set here", hint="options of the module own it: use those")
     return done

@@ -159,7 +159,11 @@ class Runtime:
     def _unloadable(self, what: str, text: str) -> RuntimeFailure:
         refused = refused_lines(parse(text))
         shown = ", ".join(key if key == "lxc.environment" else f"{key} = {value}" for key, value in refused)
-        why = f"it does not take {shown}" if shown else "its lines contradict each other, or a file that it includes is missing"
+        why = (
+            f"it does not take {shown}"
+            if shown
+            else "its lines contradict each other, or a file that it includes is missing"
+        )
         return RuntimeFailure(f"liblxc can't load {what}", why)
 
     def state(self, name: str) -> tuple[str, int]:
@@ -183,7 +187,7 @@ class Runtime:
             if default_config is not None:
                 container.clear_config()
                 if not container.load_config(default_config):
-                    print(f"liblxc can't load {default_config}", flush=True)
+                    _say(f"liblxc can't load {default_config}")
                     return False
             return bool(container.create(template, 0, tuple(arguments)))
 
@@ -217,12 +221,12 @@ class Runtime:
             offset = os.path.getsize(log) if os.path.exists(log) else 0
             if not own:
                 if not container.set_config_item("lxc.log.file", log):
-                    print(f"liblxc can't write its log to {log}", flush=True)
+                    _say(f"liblxc can't write its log to {log}")
                     return False
                 container.set_config_item("lxc.log.level", log_level)
             started = bool(container.start(False, True, True))
             if not started:
-                print(_errors_in(log, offset), flush=True)
+                _say(_errors_in(log, offset))
             return started
 
         done = self._call(work, timeout=START_TIMEOUT, hangs=lambda: _monitor.hangs(self.lxc_path, name))
@@ -283,6 +287,11 @@ class Runtime:
     def sweep(self, name: str, payload: bool = False) -> None:
         """Remove the empty cgroups that a monitor has left; with a thousand of them the name can't start any more."""
         remove_monitor_cgroups(name, lambda other: os.path.lexists(self.directory(other)), payload=payload)
+
+
+def _say(text: str) -> None:
+    """Words from a child, whose standard output is kept for the one who called it."""
+    os.write(1, f"{text}\n".encode("utf-8", "surrogateescape"))
 
 
 def _errors_in(log: str, offset: int) -> str:

@@ -59,7 +59,9 @@ def stats(params: Params, check_mode: bool) -> dict[str, t.Any]:
 
 def _write(path: str, views: t.Sequence[TaskView], samples: t.Mapping[str, _stats.Sample]) -> None:
     labels = {
-        _prometheus.Labels(view.name or view.container_name, view.alloc_id or "", view.container_name): samples[view.container_name]
+        _prometheus.Labels(view.name or view.container_name, view.alloc_id or "", view.container_name): samples[
+            view.container_name
+        ]
         for view in views
         if view.container_name in samples
     }

@@ -87,10 +87,12 @@ def parse_selection(params: Params) -> Selection:
         raise OptionsError(faults)
     handle = parse_handle(params["handle"]) if params["handle"] is not None else None
     if handle is not None and name is not None and container_name(name, alloc_id) != handle.container_name:
-        raise OptionsError([f"name and alloc_id say another container than the handle, {handle.container_name!r}: give one of both"])
+        raise OptionsError(
+            [f"name and alloc_id say another container than the handle, {handle.container_name!r}: give one of both"]
+        )
     ceiling = parse_duration(params["max_kill_timeout"])
-    path = handle.lxc_path if handle is not None else params["lxc_path"] or default_lxc_path()
-    return Selection(os.path.normpath(path), handle, name, alloc_id, ceiling)
+    path = handle.lxc_path if handle is not None else os.path.normpath(params["lxc_path"] or default_lxc_path())
+    return Selection(path, handle, name, alloc_id, ceiling)
 
 
 def select(wanted: Selection, runtime: Runtime) -> tuple[list[TaskView], list[str]]:
@@ -135,7 +137,9 @@ def _candidates(wanted: Selection) -> list[str]:
         names = os.listdir(wanted.lxc_path)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(name for name in names if wanted.name is None or name == wanted.name or name.startswith(f"{wanted.name}-"))
+    return sorted(
+        name for name in names if wanted.name is None or name == wanted.name or name.startswith(f"{wanted.name}-")
+    )
 
 
 def _matches(wanted: Selection, record: Record) -> bool:
@@ -204,7 +208,9 @@ class Watcher:
             return None
         if ended.rebooted:
             return view
-        return replace(view, state=STOPPED, init=None, ended=read_exit(directory, _record_of(view.container_name, self._wanted)))
+        return replace(
+            view, state=STOPPED, init=None, ended=read_exit(directory, _record_of(view.container_name, self._wanted))
+        )
 
 
 _hierarchies: list[_cgroup.Hierarchy] = []

@@ -84,7 +84,9 @@ def parse_task(params: t.Mapping[str, t.Any], default_lxc_path: str) -> tuple[Ta
         else:
             faults += name_faults(params["name"], params["alloc_id"])
     elif handle is not None and name is not None and container_name(name, alloc_id) != handle.container_name:
-        faults.append(f"name and alloc_id say another container than the handle, {handle.container_name!r}: give one of both")
+        faults.append(
+            f"name and alloc_id say another container than the handle, {handle.container_name!r}: give one of both"
+        )
     faults += _across(values, params)
     if faults and ((handle is None and name is None) or name_faults(name, alloc_id)):
         return None, faults
@@ -158,7 +160,9 @@ def validate(params: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], list[str]
     """Every option by itself: normalized values, and faults. A faulty one gets its default."""
     from voluptuous import MultipleInvalid
 
-    values = {option.name: option.default if params.get(option.name) is None else params[option.name] for option in OPTIONS}
+    values = {
+        option.name: option.default if params.get(option.name) is None else params[option.name] for option in OPTIONS
+    }
     faults: list[str] = []
     check = schema()
     while True:
@@ -175,7 +179,12 @@ def validate(params: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], list[str]
 
 
 def _across(values: t.Mapping[str, t.Any], params: t.Mapping[str, t.Any]) -> list[str]:
-    return [*_command_faults(values, params), *_template_faults(values), *_capability_faults(values), *_policy_faults(values)]
+    return [
+        *_command_faults(values, params),
+        *_template_faults(values),
+        *_capability_faults(values),
+        *_policy_faults(values),
+    ]
 
 
 def _command_faults(values: t.Mapping[str, t.Any], params: t.Mapping[str, t.Any]) -> list[str]:
@@ -185,8 +194,14 @@ def _command_faults(values: t.Mapping[str, t.Any], params: t.Mapping[str, t.Any]
     given = given_configuration(values)
     if not given:
         return []
-    why = f"with state {state} the call is a command" if state not in DECLARING else "without template the call is a command"
-    return [f"{', '.join(given)} can't be given here: {why} and changes only the state; leave it out, or declare the task"]
+    why = (
+        f"with state {state} the call is a command"
+        if state not in DECLARING
+        else "without template the call is a command"
+    )
+    return [
+        f"{', '.join(given)} can't be given here: {why} and changes only the state; leave it out, or declare the task"
+    ]
 
 
 def given_configuration(values: t.Mapping[str, t.Any]) -> list[str]:
@@ -208,7 +223,9 @@ def _capability_faults(values: t.Mapping[str, t.Any]) -> list[str]:
     faults = []
     if any(_config.canonical(key) == "lxc.cap.drop" for key in config):
         faults.append("lxc_config: lxc.cap.keep and lxc.cap.drop exclude each other: give one of both")
-    kept = {word for key in config if _config.canonical(key) == "lxc.cap.keep" for it in config[key] for word in it.split()}
+    kept = {
+        word for key in config if _config.canonical(key) == "lxc.cap.keep" for it in config[key] for word in it.split()
+    }
     if values["network_mode"] == "host" and not values["host_network_admin"] and any(map(_is_net_admin, kept)):
         faults.append(
             "lxc_config: lxc.cap.keep holds net_admin, with which a task on host networking can take the host's network down:"

@@ -63,7 +63,9 @@ def known_options(script: str) -> set[str] | None:
                 break
             match = re.fullmatch(r"(?:--?l(?:ong(?:options?)?)?)(?:=(.+))?|-l(.+)", word)
             if match:
-                names.update(name.rstrip(":") for name in (match[1] or match[2] or following).split(",") if name.rstrip(":"))
+                names.update(
+                    name.rstrip(":") for name in (match[1] or match[2] or following).split(",") if name.rstrip(":")
+                )
     # A list that the script puts together as it runs can't be read off it.
     readable = all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name) for name in names)
     return names if names and readable else None

@@ -161,7 +161,11 @@ def own_mounts(local: str, alloc: str, secrets: str) -> list[Mount]:
 
 
 def resolve(
-    sources: t.Sequence[Wanted], host: t.Mapping[str, Source], own: t.Sequence[str], task_dir: str, volumes_enabled: bool
+    sources: t.Sequence[Wanted],
+    host: t.Mapping[str, Source],
+    own: t.Sequence[str],
+    task_dir: str,
+    volumes_enabled: bool,
 ) -> tuple[Resolved, list[str]]:
     """Mounts and device rules, and every fault in them as a sentence.
 
