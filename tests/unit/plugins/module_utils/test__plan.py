@@ -824,6 +824,11 @@ def test_a_task_alone_is_another_one_too() -> None:
         plan(spec(name="web-1", state="absent"), Observed(state="stopped", record=record_of(task(alloc_id="1"))))
 
 
+def test_a_record_that_a_copy_brought_along_is_another_tasks() -> None:
+    with pytest.raises(ForeignContainerError, match="'web' of alloc '1'"):
+        plan(spec(alloc_id="2", state="absent"), Observed(state="stopped", record=record_of(task(alloc_id="1"))))
+
+
 def test_a_declaration_does_not_touch_it_either() -> None:
     asked = task(name="web-0", alloc_id="1", recreate="always")
     with pytest.raises(ForeignContainerError, match="another task"):
