@@ -73,7 +73,7 @@ __all__ = [
 # Seconds. A frozen state is reached at the next return to user space, so within milliseconds; a process that waits in the
 # kernel without end never gets there.
 FREEZE_TIMEOUT = 5.0
-# Seconds for which dirty page cache may be on its way to the disk before the container counts as unable to give it back.
+# Seconds for which page cache may be on its way to the disk before the container counts as unable to give it back.
 RECLAIM_TIMEOUT = 10.0
 _PAUSE = 0.002
 _RECLAIM_PAUSE = 0.05
@@ -299,20 +299,23 @@ class Cgroup:
             self._put("memory", "memory.max", str(limit), failing)
 
     def _reclaimed(self, attempt: t.Callable[[], bool], limit: int | None) -> bool:
-        """Try until it works, while the disk is being given page cache whose return would be enough; False if it fails."""
+        """Try until it works, as long as page cache is there whose return would be enough; False if it fails.
+
+        Dirty cache has to reach the disk first, and a busy reader keeps some of it from the kernel's hands for moments.
+        """
         deadline = time.monotonic() + RECLAIM_TIMEOUT
         while not attempt():
             usage = self.memory_usage()
-            if usage is None or limit is None or usage - self._writing_out() > limit or time.monotonic() >= deadline:
+            if usage is None or limit is None or usage - self._page_cache() > limit or time.monotonic() >= deadline:
                 return False
             time.sleep(_RECLAIM_PAUSE)
         return True
 
-    def _writing_out(self) -> int:
-        """Bytes of page cache that can be given back once the disk has them."""
+    def _page_cache(self) -> int:
+        """Bytes of page cache that can be given back in the end; what is locked into memory is not among them."""
         stat = parse_stat(self.read("memory", "memory.stat"))
-        names = ("total_dirty", "total_writeback") if self.version == V1 else ("file_dirty", "file_writeback")
-        return sum(stat.get(name, 0) for name in names)
+        prefix = "total_" if self.version == V1 else ""
+        return stat.get(prefix + "inactive_file", 0) + stat.get(prefix + "active_file", 0)
 
     @contextlib.contextmanager
     def _kept(self, controller: str, file: str, failing: str) -> t.Iterator[None]:

@@ -54,7 +54,7 @@ class Kernel:
     """Cgroup files in memory, under the last part of their path, with what both generations do on a write.
 
     ``anonymous`` is what can't be reclaimed, ``clean`` and ``dirty`` page cache. Dirty cache becomes clean as time passes
-    (``sleep``). While it is not frozen the container allocates ``growth`` bytes between any two accesses. ``killed`` counts
+    (``sleep``). ``busy``: so many times the kernel gets no hold of the cache. While it is not frozen the container allocates ``growth`` bytes between any two accesses. ``killed`` counts
     what a real kernel would have killed.
     """
 
@@ -72,6 +72,7 @@ class Kernel:
         self.files = {"memory.high": "max", "cgroup.freeze": "0", "cpu.weight": "100", "cpu.shares": "1024"}
         self.killed = 0
         self.hangs = False
+        self.busy = 0
         self.written: list[tuple[str, str]] = []
         # Called before each write with its number and file; may raise OSError.
         self.before_write: t.Callable[[int, str], None] = lambda _number, _file: None
@@ -95,6 +96,9 @@ class Kernel:
                 self.anonymous = min(self.anonymous, self.limit)  # its own growth met its own limit: not counted
 
     def _reclaim(self, target: int) -> None:
+        if self.busy:
+            self.busy -= 1
+            return
         self.clean -= min(self.clean, max(self.usage - target, 0))
 
     def read(self, path: str) -> str | None:
@@ -102,7 +106,8 @@ class Kernel:
         self._goes_on()
         file = os.path.basename(path)
         v1, v2 = self.version == _cgroup.V1, self.version == _cgroup.V2
-        stat = f"file_dirty {self.dirty}\nfile_writeback 0\ntotal_dirty {self.dirty}\ntotal_writeback 0\n"
+        prefix = "total_" if v1 else ""
+        stat = f"{prefix}inactive_file {self.clean}\n{prefix}active_file {self.dirty}\n"
         texts: dict[str, str | None] = {
             "memory.stat": stat,
             "memory.current": f"{self.usage}\n" if v2 else None,

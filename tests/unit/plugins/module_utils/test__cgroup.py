@@ -435,6 +435,15 @@ def test_page_cache_is_given_back_also_when_the_disk_takes_its_time(version: int
 
 
 @pytest.mark.parametrize("version", [V1, V2])
+def test_page_cache_that_is_busy_for_a_moment_is_no_reason_to_refuse(version: int) -> None:
+    kernel = Kernel(version, anonymous=4 * MIB, clean=100 * MIB)
+    kernel.busy = 3
+    with kernel.running() as cgroup:
+        cgroup.set_memory(4 * MIB)
+    assert (kernel.limit, kernel.usage, kernel.killed) == (4 * MIB, 4 * MIB, 0)
+
+
+@pytest.mark.parametrize("version", [V1, V2])
 def test_dirty_pages_are_not_waited_for_where_they_would_not_be_enough(version: int) -> None:
     kernel = Kernel(version, anonymous=64 * MIB, dirty=20 * PAGE)
     with kernel.running() as cgroup, pytest.raises(LxcTaskError, match="can't give enough of it back"):
