@@ -38,7 +38,7 @@ def fingerprint(version: str, enabled: bool, volumes_enabled: bool) -> dict[str,
 
 def facts(params: Params, _check_mode: bool) -> dict[str, t.Any]:
     """The result of the module. Raises LxcTaskError."""
-    timeout = _select.durations(params, "timeout", "max_kill_timeout")["timeout"] / SECOND
+    timeout = _select.duration(params, "timeout") / SECOND
     wanted = _select.parse_selection(params)
     if params["wait"] is not None and not wanted.named:
         raise LxcTaskError("wait needs a name or a handle: it waits for all tasks that these select")

@@ -14,7 +14,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.respawn import has_respawned, respawn_module
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._options import HIDDEN
+from ansible_collections.nomadic.lxc.plugins.module_utils._text import HIDDEN
 
 Params = t.Mapping[str, t.Any]
 Call = t.Callable[[Params, bool], "dict[str, t.Any]"]
@@ -26,8 +26,13 @@ SYSTEM_PYTHONS = ("/usr/bin/python3", "/usr/libexec/platform-python", "/usr/bin/
 _PROGRAMS = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
 
 
-def run(spec: dict[str, dict[str, t.Any]], call: Call, without_lxc: Call | None = None) -> None:
-    """Be a module: ``call`` gets the parameters and whether it is check mode, and returns the result with its warnings.
+def run(
+    spec: dict[str, dict[str, t.Any]],
+    call: Call,
+    without_lxc: Call | None = None,
+    libraries: t.Sequence[str] = LIBRARIES,
+) -> None:
+    """Be a module that needs these libraries: ``call`` gets the parameters and whether it is check mode, and returns the result with its warnings.
 
     ``without_lxc`` answers instead on a host that has no LXC; where there is none, the missing library is an error.
     """
@@ -37,9 +42,9 @@ def run(spec: dict[str, dict[str, t.Any]], call: Call, without_lxc: Call | None 
     module.no_log_values.clear()
     if os.geteuid() != 0:
         _fail(module, LxcTaskError("LXC tasks are root's, and this is another user: use become"))
-    missing = _missing()
+    missing = _missing(libraries)
     if missing is not None:
-        _respawn()
+        _respawn(libraries)
         if without_lxc is None or _has_lxc():
             _fail(module, LxcTaskError(missing_required_lib(missing)))
         call = without_lxc
@@ -58,9 +63,9 @@ def run(spec: dict[str, dict[str, t.Any]], call: Call, without_lxc: Call | None 
     module.exit_json(**result, invocation=_invocation(module))
 
 
-def _missing() -> str | None:
+def _missing(libraries: t.Sequence[str]) -> str | None:
     """The first library that this interpreter lacks."""
-    for library in LIBRARIES:
+    for library in libraries:
         try:
             __import__(library)
         except ImportError:
@@ -68,21 +73,21 @@ def _missing() -> str | None:
     return None
 
 
-def _respawn() -> None:
+def _respawn(libraries: t.Sequence[str]) -> None:
     """Run the module again under a system Python that has all libraries; comes back where none has."""
     if has_respawned():
         return
     for interpreter in SYSTEM_PYTHONS:
-        if _has_libraries(interpreter):
+        if _has_libraries(interpreter, libraries):
             respawn_module(interpreter)
 
 
-def _has_libraries(interpreter: str) -> bool:
+def _has_libraries(interpreter: str, libraries: t.Sequence[str]) -> bool:
     """Whether another interpreter has all libraries: ansible-core's own probe takes one name."""
     # A virtual environment's interpreter is a link to the system's, and sees other libraries: the path as called tells.
     if not os.access(interpreter, os.X_OK) or interpreter == sys.executable:
         return False
-    probe = [interpreter, "-c", "import " + ", ".join(LIBRARIES)]
+    probe = [interpreter, "-c", "import " + ", ".join(libraries)]
     return subprocess.run(probe, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
 
 

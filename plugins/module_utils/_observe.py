@@ -10,17 +10,17 @@ import stat
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup, _mounts, _record, _tree, _volumes
-from ansible_collections.nomadic.lxc.plugins.module_utils._hooks import (
-    EXIT_FILE,
-    RUN_FILE,
-    Ended,
-    parse_exit,
-    parse_run,
+from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup, _config, _mounts, _record, _tree, _volumes
+from ansible_collections.nomadic.lxc.plugins.module_utils._kept import (
+    cgroup_of,
+    read_exit,
+    read_record,
+    record_file,
+    runs_elsewhere,
 )
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout, layout
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, STOPPED, Exit, Observed, Template
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, alive, identify, iso
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, STOPPED, Observed, Template
+from ansible_collections.nomadic.lxc.plugins.module_utils._proc import identify
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
 from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
@@ -30,48 +30,9 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._template import known
 ASIDE = ".nomadic-lxc"
 
 
-def record_file(lxc_path: str, name: str) -> str:
-    """Where a container's record is."""
-    return os.path.join(lxc_path, name, _record.FILE)
-
-
 def aside_directory(lxc_path: str, name: str) -> str:
     """Where a container stands while another is made in its place."""
     return os.path.join(lxc_path, ASIDE, name)
-
-
-def read_record(path: str) -> Record | None:
-    """The record in a file; None if there is none. Raises LxcTaskError for one that can't be read."""
-    text = _tree.read_text(path)
-    return None if text is None else _record.parse_record(text, path)
-
-
-def read_run(directory: str) -> InitId | None:
-    """The init that our hook kept at a container's last start, whoever started it; None if it never ran."""
-    return parse_run(_tree.read_text(os.path.join(directory, RUN_FILE)) or "")
-
-
-def read_end(directory: str) -> Ended | None:
-    """What our hook kept at a container's last end; None if it did not run at the last one."""
-    ended = parse_exit(_tree.read_text(os.path.join(directory, EXIT_FILE)) or "")
-    return ended if ended is not None and ended.init == read_run(directory) else None
-
-
-def read_exit(directory: str, record: Record | None) -> Exit | None:
-    """What is known of a container's last end; None if nothing is."""
-    ended = read_end(directory)
-    if ended is None:
-        return None
-    asked = record is not None and record.stop_asked == ended.init
-    return Exit(iso(os.stat(os.path.join(directory, EXIT_FILE)).st_mtime), False if asked else ended.oom_killed)
-
-
-def runs_elsewhere(directory: str, record: Record) -> InitId | None:
-    """The init of a container that liblxc calls stopped: it was started in another network namespace.
-
-    The record knows the init of the last start of ours, a hook's file that of the last start, also after a reboot.
-    """
-    return next((init for init in (record.init, read_run(directory)) if alive(init)), None)
 
 
 def adopt(spec: TaskSpec, record: Record | None) -> TaskSpec:
@@ -141,18 +102,8 @@ def _has_snapshots(directory: str) -> bool:
         return False
 
 
-def cgroup_of(init: InitId | None, name: str, config: str) -> _cgroup.Cgroup | None:
-    """The cgroup of a running container."""
-    from ansible_collections.nomadic.lxc.plugins.module_utils._config import parse
-
-    if init is None:
-        return None
-    keys = dict(parse(config))
-    return _cgroup.Cgroup.of(init.pid, name, keys.get("lxc.cgroup.dir.container") or keys.get("lxc.cgroup.dir"))
-
-
 def _with_cgroup(seen: Observed, name: str) -> Observed:
-    group = cgroup_of(seen.init, name, seen.config)
+    group = cgroup_of(seen.init, name, _config.parse(seen.config))
     if group is not None:
         return replace(seen, cgroup_version=group.version, limits=group.limits())
     return replace(seen, cgroup_version=_cgroup.memory_generation(_cgroup.read_hierarchies()))

@@ -17,7 +17,9 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import _hooks, _volume
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import cpu_lines, memory_lines
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import Pair, canonical
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
+from ansible_collections.nomadic.lxc.plugins.module_utils._policy import IDENTITY, POLICY
 from ansible_collections.nomadic.lxc.plugins.module_utils._template import path_of
+from ansible_collections.nomadic.lxc.plugins.module_utils._text import HIDDEN
 
 # When a change of an option takes effect on a task that exists.
 NOTHING = "nothing"  # it is not of the task, but of the call
@@ -27,8 +29,6 @@ RESTART = "restart"  # at the next start, which this call may bring about
 START = "start"  # at the next start, whenever that is
 WRITE = "write"  # as soon as it is written
 LIVE = "live"  # on the running task
-
-HIDDEN = "VALUE_HIDDEN"
 
 
 @dataclass(frozen=True)
@@ -146,9 +146,9 @@ _DEVICE_KEYS = tuple(
 )
 
 OPTIONS: tuple[Option, ...] = (
-    Option("name", _text()),
-    Option("alloc_id", _text()),
-    Option("handle", {"type": "json"}),
+    Option("name", IDENTITY["name"]),
+    Option("alloc_id", IDENTITY["alloc_id"]),
+    Option("handle", IDENTITY["handle"]),
     Option(
         "state",
         _text(default="started", choices=["started", "present", "stopped", "restarted", "frozen", "absent"]),
@@ -165,7 +165,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("flush_cache", _flag(False), CREATE, configures=True),
     Option("force_cache", _flag(False), CREATE, configures=True),
     Option("template_args", {"type": "list", "elements": "str"}, ROOTFS, configures=True),
-    Option("default_config", {"type": "path"}, ROOTFS),
+    Option("default_config", POLICY["default_config"], ROOTFS),
     Option(
         "log_level", _text(default="error", choices=["trace", "debug", "info", "warn", "error"]), START, configures=True
     ),
@@ -173,15 +173,15 @@ OPTIONS: tuple[Option, ...] = (
     Option("lxc_config", {"type": "dict"}, RESTART, configures=True, lines=_user_lines),
     Option(
         "network_mode",
-        _text(default="host", choices=["host", "bridge", "empty"]),
+        POLICY["network_mode"],
         RESTART,
         lines=_network_lines,
         keys=("lxc.net.0.type", "lxc.net.0.flags"),
     ),
-    Option("network_link", _text(default="lxcbr0"), RESTART, lines=_link_lines, keys=("lxc.net.0.link",)),
+    Option("network_link", POLICY["network_link"], RESTART, lines=_link_lines, keys=("lxc.net.0.link",)),
     Option(
         "host_network_admin",
-        _flag(False),
+        POLICY["host_network_admin"],
         RESTART,
         lines=_capability_lines,
         keys=("lxc.cap.drop",),
@@ -234,7 +234,7 @@ OPTIONS: tuple[Option, ...] = (
         lines=_device_lines,
         keys=_DEVICE_KEYS,
     ),
-    Option("alloc_dir", {"type": "path", "default": "/var/lib/nomadic-lxc/alloc"}, RESTART, lines=_hook_lines),
+    Option("alloc_dir", POLICY["alloc_dir"], RESTART, lines=_hook_lines),
     Option(
         "memory_mb",
         {"type": "int"},
@@ -260,26 +260,14 @@ OPTIONS: tuple[Option, ...] = (
         keys=("lxc.start.auto",),
     ),
     Option("kill_timeout", _text(), WRITE),
-    Option("max_kill_timeout", _text(default="30s")),
-    Option("volumes_enabled", _flag(True)),
+    Option("max_kill_timeout", POLICY["max_kill_timeout"]),
+    Option("volumes_enabled", POLICY["volumes_enabled"]),
     Option("recreate", _text(default="never", choices=["never", "on_change", "always"])),
     Option("restart_on_change", _flag(True)),
     Option("purge", _flag(False)),
-    Option("lxc_path", {"type": "path"}),
+    Option("lxc_path", POLICY["lxc_path"]),
 )
 BY_NAME = {option.name: option for option in OPTIONS}
-
-# What an operator sets once for all modules, in the module_defaults of the action group.
-POLICY = (
-    "lxc_path",
-    "alloc_dir",
-    "volumes_enabled",
-    "max_kill_timeout",
-    "network_mode",
-    "network_link",
-    "host_network_admin",
-    "default_config",
-)
 
 
 def recorded_lines(task: Declared) -> dict[str, list[list[str]]]:

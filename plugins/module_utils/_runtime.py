@@ -18,8 +18,8 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import remove_
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import Pair, parse
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import FROZEN, RUNNING, STOPPED
-from ansible_collections.nomadic.lxc.plugins.module_utils._options import HIDDEN
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import wait_for_exit
+from ansible_collections.nomadic.lxc.plugins.module_utils._text import HIDDEN
 from ansible_collections.nomadic.lxc.plugins.module_utils._tree import read_text
 
 _STATES = {"STOPPED": STOPPED, "RUNNING": RUNNING, "FROZEN": FROZEN, "THAWED": RUNNING}
@@ -136,7 +136,8 @@ class Runtime:
         import _lxc
 
         text = read_text(self.config_file(name)) or ""
-        logs = [value for key, value in parse(text) if key == "lxc.log.file" and not os.path.lexists(value)]
+        lines = parse(text) if "lxc.log" in text else []
+        logs = [value for key, value in lines if key == "lxc.log.file" and not os.path.lexists(value)]
         try:
             with _quiet():
                 return _lxc.Container(name, self.lxc_path)
@@ -170,11 +171,11 @@ class Runtime:
         """A container's state and the pid of its init (-1 while nothing runs). Waits while liblxc is between two."""
         container = self.open(name)
         deadline = time.monotonic() + SETTLE_TIMEOUT
-        while container.state not in _STATES:
+        while (found := container.state) not in _STATES:
             if time.monotonic() >= deadline:
-                raise RuntimeFailure(f"container {name} has been {container.state} for {SETTLE_TIMEOUT:g} seconds")
+                raise RuntimeFailure(f"container {name} has been {found} for {SETTLE_TIMEOUT:g} seconds")
             time.sleep(_PAUSE)
-        state = _STATES[container.state]
+        state = _STATES[found]
         return state, -1 if state == STOPPED else int(container.init_pid)
 
     def create(self, name: str, template: str, arguments: t.Sequence[str], default_config: str | None) -> str:

@@ -28,13 +28,13 @@ TEXTFILE_MODE = 0o644
 
 def stats(params: Params, check_mode: bool) -> dict[str, t.Any]:
     """The result of the module. Raises LxcTaskError."""
-    interval = _select.durations(params, "interval", "max_kill_timeout")["interval"] / SECOND
+    interval = _select.duration(params, "interval") / SECOND
     fault = path_fault(params["textfile"]) if params["textfile"] is not None else None
     if fault is not None:
         raise LxcTaskError(f"textfile: {fault}")
     wanted = _select.parse_selection(params)
     views, warnings = _select.select(wanted, _runtime.Runtime(wanted.lxc_path))
-    groups = {view.container_name: _select.cgroup_of(view) for view in views}
+    groups = {view.container_name: _select.group_of(view) for view in views}
     running = {name: group for name, group in groups.items() if group is not None}
     before: dict[str, _stats.Sample | None] = {}
     if interval > 0:

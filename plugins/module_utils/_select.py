@@ -18,28 +18,27 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._duration import (
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import ContainerGoneError, LxcTaskError, OptionsError
 from ansible_collections.nomadic.lxc.plugins.module_utils._handle import Handle, parse_handle
 from ansible_collections.nomadic.lxc.plugins.module_utils._hooks import EXIT_FILE
-from ansible_collections.nomadic.lxc.plugins.module_utils._names import container_name, layout, name_faults, path_fault
-from ansible_collections.nomadic.lxc.plugins.module_utils._observe import (
+from ansible_collections.nomadic.lxc.plugins.module_utils._kept import (
+    cgroup_of,
     read_end,
     read_exit,
     read_record,
     record_file,
     runs_elsewhere,
 )
+from ansible_collections.nomadic.lxc.plugins.module_utils._names import container_name, layout, name_faults, path_fault
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, RUNNING, STOPPED
-from ansible_collections.nomadic.lxc.plugins.module_utils._options import BY_NAME, POLICY
+from ansible_collections.nomadic.lxc.plugins.module_utils._policy import IDENTITY, POLICY
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import identify
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
 from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView
 from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime, default_lxc_path
-from ansible_collections.nomadic.lxc.plugins.module_utils._spec import unprintable
+from ansible_collections.nomadic.lxc.plugins.module_utils._text import unprintable
 
 Params = t.Mapping[str, t.Any]
 
 # What the modules that only look have in common.
-ARGUMENTS: dict[str, dict[str, t.Any]] = {
-    name: dict(BY_NAME[name].argument) for name in ("name", "alloc_id", "handle", *POLICY)
-}
+ARGUMENTS: dict[str, dict[str, t.Any]] = {**IDENTITY, **POLICY}
 
 
 @dataclass(frozen=True)
@@ -58,31 +57,31 @@ class Selection:
         return self.handle is not None or self.name is not None
 
 
-def durations(params: Params, *names: str) -> dict[str, int]:
-    """Options that are durations, in nanoseconds. Raises OptionsError that names all faulty ones."""
-    found: dict[str, int] = {}
-    faults: list[str] = []
-    for name in names:
-        try:
-            found[name] = parse_duration(params[name])
-            if found[name] < 0:
-                faults.append(f"{name} {params[name]!r} is negative")
-        except LxcTaskError as error:
-            faults.append(f"{name}: {error}")
-    if faults:
-        raise OptionsError(faults)
+def duration(params: Params, name: str) -> int:
+    """An option that is a duration of zero or more, in nanoseconds. Raises LxcTaskError."""
+    try:
+        found = parse_duration(params[name])
+    except LxcTaskError as error:
+        raise OptionsError([f"{name}: {error}"]) from error
+    if found < 0:
+        raise OptionsError([f"{name} {params[name]!r} is negative"])
     return found
 
 
 def parse_selection(params: Params) -> Selection:
     """Read the options. Raises LxcTaskError."""
     faults = unprintable(params)
+    ceiling = 0
     name, alloc_id = params["name"], params["alloc_id"]
     if not faults:
         faults += name_faults(name, alloc_id)
         for option in ("lxc_path", "alloc_dir", "default_config"):
             fault = path_fault(params[option]) if params[option] is not None else None
             faults += [f"{option}: {fault}"] if fault is not None else []
+        try:
+            ceiling = parse_duration(params["max_kill_timeout"])
+        except LxcTaskError as error:
+            faults.append(f"max_kill_timeout: {error}")
     if faults:
         raise OptionsError(faults)
     handle = parse_handle(params["handle"]) if params["handle"] is not None else None
@@ -90,7 +89,6 @@ def parse_selection(params: Params) -> Selection:
         raise OptionsError(
             [f"name and alloc_id say another container than the handle, {handle.container_name!r}: give one of both"]
         )
-    ceiling = parse_duration(params["max_kill_timeout"])
     path = handle.lxc_path if handle is not None else os.path.normpath(params["lxc_path"] or default_lxc_path())
     return Selection(path, handle, name, alloc_id, ceiling)
 
@@ -161,7 +159,7 @@ def look(name: str, record: Record | None, wanted: Selection, runtime: Runtime) 
         kill_timeout = options.get("kill_timeout", DEFAULT_KILL_TIMEOUT)
     place = None
     if record is not None:
-        place = layout(options.get("alloc_dir", BY_NAME["alloc_dir"].default), record.name, record.alloc_id)
+        place = layout(options.get("alloc_dir", POLICY["alloc_dir"]["default"]), record.name, record.alloc_id)
     return TaskView(
         name=record.name if record is not None else None,
         alloc_id=record.alloc_id if record is not None else None,
@@ -223,10 +221,6 @@ def hierarchies() -> list[_cgroup.Hierarchy]:
     return _hierarchies
 
 
-def cgroup_of(view: TaskView) -> _cgroup.Cgroup | None:
+def group_of(view: TaskView) -> _cgroup.Cgroup | None:
     """The cgroup of a running task; None where nothing runs."""
-    if view.init is None:
-        return None
-    keys = dict(view.lines)
-    place = keys.get("lxc.cgroup.dir.container") or keys.get("lxc.cgroup.dir")
-    return _cgroup.Cgroup.of(view.init.pid, view.container_name, place, hierarchies=hierarchies())
+    return cgroup_of(view.init, view.container_name, view.lines, hierarchies())

@@ -28,6 +28,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._options import (
     keeps_capabilities,
 )
 from ansible_collections.nomadic.lxc.plugins.module_utils._rules import schema
+from ansible_collections.nomadic.lxc.plugins.module_utils._text import unprintable
 
 ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {option.name: dict(option.argument) for option in OPTIONS}
 
@@ -125,35 +126,6 @@ def parse_task(params: t.Mapping[str, t.Any], default_lxc_path: str) -> tuple[Ta
         verbose=values["verbosity"] == "verbose",
     )
     return spec, faults
-
-
-def unprintable(params: t.Mapping[str, t.Any]) -> list[str]:
-    """Options with a newline or NUL in a value: in an LXC configuration a newline begins a new key, a hook say.
-
-    A carriage return does so too.
-    """
-
-    def bad(value: t.Any) -> bool:
-        if isinstance(value, str):
-            return any(char in value for char in "\n\r\0") or not _encodes(value)
-        if isinstance(value, dict):
-            return any(bad(key) or bad(item) for key, item in value.items())
-        return isinstance(value, (list, tuple)) and any(bad(item) for item in value)
-
-    # Between the tokens of JSON a newline says nothing; the handle's own reader judges what is in it.
-    return [
-        f"{name}: a newline, a NUL byte or an invalid character stands in its value: remove it"
-        for name, value in params.items()
-        if name in BY_NAME and name != "handle" and bad(value)
-    ]
-
-
-def _encodes(text: str) -> bool:
-    try:
-        text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def validate(params: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], list[str]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _record, _tree
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._observe import record_file
+from ansible_collections.nomadic.lxc.plugins.module_utils._kept import record_file
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
 from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime

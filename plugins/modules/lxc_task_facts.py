@@ -305,7 +305,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._module import run
 
 def main() -> None:
     """Run the module; all of it is in module_utils."""
-    run(ARGUMENT_SPEC, facts, without_lxc)
+    run(ARGUMENT_SPEC, facts, without_lxc, libraries=("lxc",))
 
 
 if __name__ == "__main__":

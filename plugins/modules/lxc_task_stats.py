@@ -246,7 +246,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._sampling import ARGUM
 
 def main() -> None:
     """Run the module; all of it is in module_utils."""
-    run(ARGUMENT_SPEC, stats)
+    run(ARGUMENT_SPEC, stats, libraries=("lxc",))
 
 
 if __name__ == "__main__":
