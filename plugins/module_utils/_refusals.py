@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import ForeignContainerError, LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import ForeignContainerError, LxcTaskError, OptionsError
+from ansible_collections.nomadic.lxc.plugins.module_utils._names import name_faults
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, Observed
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
@@ -34,6 +35,10 @@ def refuse(spec: TaskSpec, seen: Observed) -> None:
             if seen.state != ABSENT
             else "move it away, or choose another name",
         )
+    if spec.by_handle and spec.declares and seen.state == ABSENT and seen.record is None:
+        faults = name_faults(spec.name, None)
+        if faults:
+            raise OptionsError(faults, hint="the handle's container would become the task of that name")
     if seen.stray:
         raise ForeignContainerError(f"{name} in {spec.lxc_path} is not a container: it has no configuration")
     if spec.declares and seen.record is None and seen.state != ABSENT:

@@ -35,6 +35,8 @@ ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {option.name: dict(option.argument)
 # The states of a call that says how the task shall be; the others only say what to do with it.
 DECLARING = ("present", "started", "restarted", "frozen")
 
+# Keys whose value is a command on the host.
+_RUNS_ON_HOST = re.compile(r"lxc\.hook|lxc\.net\.[0-9]+\.script\.")
 _CAP_NET_ADMIN = 12  # linux/capability.h
 
 
@@ -84,6 +86,8 @@ def parse_task(params: t.Mapping[str, t.Any], default_lxc_path: str) -> tuple[Ta
             faults.append("name is required unless handle is given")
         else:
             faults += name_faults(params["name"], params["alloc_id"])
+    elif name is None and alloc_id is not None:
+        faults.append("alloc_id is given without name, and the handle names the container already: leave it out")
     elif handle is not None and name is not None and container_name(name, alloc_id) != handle.container_name:
         faults.append(
             f"name and alloc_id say another container than the handle, {handle.container_name!r}: give one of both"
@@ -222,5 +226,5 @@ def _policy_faults(values: t.Mapping[str, t.Any]) -> list[str]:
     return [
         f"lxc_config: {key} runs a command on the host, but '{_volumes.ENABLED}' is false"
         for key in values["lxc_config"]
-        if _config.canonical(key).startswith("lxc.hook")
+        if _RUNS_ON_HOST.match(_config.canonical(key))
     ]

@@ -13,6 +13,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import _options, _step
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Limits
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import converge
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import ForeignContainerError, LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils._observe import adopt
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed, Template
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import MAKING
@@ -966,3 +967,10 @@ def test_no_variables_value_is_ever_shown(former: Given, options: Given, is_: st
         for step in found.steps:
             if isinstance(step, _steps.Remember):
                 assert "hunter2" not in repr(step)
+
+
+@pytest.mark.parametrize("name", ["alloc", "-x", "a b"])
+def test_a_handle_makes_no_task_of_a_name_that_none_may_have(name: str) -> None:
+    asked = adopt(task(name=None, handle=f'{{"ContainerName":"{name}","LxcPath":"/var/lib/lxc"}}'), None)
+    with pytest.raises(LxcTaskError, match="invalid name"):
+        plan(asked, nothing(asked))

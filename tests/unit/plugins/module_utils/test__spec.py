@@ -346,6 +346,9 @@ def test_all_owned_keys_are_named() -> None:
         ({"lxc_config": {"lxc.hook.start": "/x"}, "volumes_enabled": False}, "lxc.hook.start"),
         ({"lxc_config": {"lxc.hook.pre-start": "/x"}, "volumes_enabled": False}, "lxc.hook.pre-start"),
         ({"lxc_config": {"lxc.hook.version": "1"}, "volumes_enabled": False}, "lxc.hook.version"),
+        ({"lxc_config": {"lxc.net.1.script.up": "/x"}, "volumes_enabled": False}, "lxc.net.1.script.up"),
+        # an alloc of no task
+        ({"name": None, "alloc_id": "a", "handle": '{"ContainerName":"db","LxcPath":"/l"}'}, "alloc_id"),
         # the download template would ask at a terminal
         ({"template": "download"}, "distro, release, arch"),
         ({"template": "download", "distro": "alpine", "arch": "amd64"}, "release"),
