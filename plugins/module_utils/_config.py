@@ -89,7 +89,8 @@ def parse_line(line: str) -> Pair | None:
 
 def parse(text: str) -> list[Pair]:
     """All keys and values, in order. Takes any text."""
-    return [pair for pair in map(parse_line, _LINE_END.split(text)) if pair is not None]
+    lines = (line for line in _LINE_END.split(text) if "=" in line)
+    return [pair for pair in map(parse_line, lines) if pair is not None]
 
 
 def render(pairs: t.Iterable[Pair]) -> list[str]:

@@ -94,7 +94,7 @@ def live_steps(spec: TaskSpec, seen: Observed) -> tuple[list[_steps.Step], Diffe
         steps.append(_steps.SetMemory(told, wanted))
         held = None if seen.limits.memory is None else seen.limits.memory / MIB
         differs["memory_mb"] = (int(held) if held is not None and held == int(held) else held, mebibytes)
-    version = V1 if seen.cgroup_version == V1 else V2
+    version = V1 if seen.cpu_generation == V1 else V2
     if seen.limits.cpu_shares is not None and not same_shares(seen.limits.cpu_shares, shares, version):
         told = "give the default CPU shares" if shares is None else f"set CPU shares to {shares}"
         steps.append(_steps.SetShares(told, shares))

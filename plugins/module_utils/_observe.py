@@ -105,7 +105,7 @@ def _has_snapshots(directory: str) -> bool:
 def _with_cgroup(seen: Observed, name: str) -> Observed:
     group = cgroup_of(seen.init, name, _config.parse(seen.config))
     if group is not None:
-        return replace(seen, cgroup_version=group.version, limits=group.limits())
+        return replace(seen, cgroup_version=group.version, cpu_generation=group.generation("cpu"), limits=group.limits())
     return replace(seen, cgroup_version=_cgroup.memory_generation(_cgroup.read_hierarchies()))
 
 

@@ -56,6 +56,7 @@ class Observed:
     ended: Exit | None = None
     config: str = ""
     cgroup_version: int | None = None
+    cpu_generation: int | None = None  # another one than the memory's on some hosts
     limits: Limits | None = None
     directories: t.Mapping[str, int | None] = field(default_factory=dict)  # mode, None where there is none
     blocked: str | None = None  # something that is no directory stands where one must be

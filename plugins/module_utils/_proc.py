@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import os
 import re
 import select
 import time
 import typing as t
 from dataclasses import dataclass
+
+from ansible_collections.nomadic.lxc.plugins.module_utils._tree import read
 
 _POLL = 0.02
 _LONGEST_POLL = 2**31 - 1  # milliseconds, poll(2)
@@ -26,15 +29,11 @@ class InitId:
     boot_id: str
 
 
-def _read(path: str) -> str:
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        return file.read()
-
-
+@functools.cache
 def boot_id(root: str = "/") -> str:
     """The kernel's name for this boot; empty where it has none."""
     try:
-        return _read(os.path.join(root, "proc/sys/kernel/random/boot_id")).strip()
+        return read(os.path.join(root, "proc/sys/kernel/random/boot_id")).strip()
     except OSError:
         return ""
 
@@ -43,7 +42,7 @@ def _stat(pid: int, root: str) -> list[str]:
     """The fields of a process's ``stat`` from the third on; none if it is gone, or a zombie."""
     try:
         # The second field, the name, is in brackets and may hold anything, brackets too.
-        fields = _read(os.path.join(root, "proc", str(pid), "stat")).rpartition(")")[2].split()
+        fields = read(os.path.join(root, "proc", str(pid), "stat")).rpartition(")")[2].split()
     except OSError:
         return []
     return [] if len(fields) < 20 or fields[0] in ("Z", "X") else fields
@@ -74,8 +73,14 @@ def iso(seconds: float) -> str:
 
 def started_at(init: InitId, root: str = "/") -> str | None:
     """When a process began, ISO 8601 in UTC."""
-    match = re.search(r"^btime ([0-9]+)$", _read(os.path.join(root, "proc/stat")), re.MULTILINE)
-    return iso(int(match[1]) + init.start_ticks / os.sysconf("SC_CLK_TCK")) if match else None
+    booted = _booted_at(root)
+    return None if booted is None else iso(booted + init.start_ticks / os.sysconf("SC_CLK_TCK"))
+
+
+@functools.cache
+def _booted_at(root: str) -> int | None:
+    match = re.search(r"^btime ([0-9]+)$", read(os.path.join(root, "proc/stat")), re.MULTILINE)
+    return int(match[1]) if match else None
 
 
 def wait_for_exit(pid: int, timeout: float) -> bool:
@@ -111,7 +116,7 @@ def wait_for_exit(pid: int, timeout: float) -> bool:
 def interfaces(pid: int, root: str = "/") -> list[str]:
     """The network interfaces that a process sees."""
     try:
-        lines = _read(os.path.join(root, "proc", str(pid), "net/dev")).split("\n")[2:]
+        lines = read(os.path.join(root, "proc", str(pid), "net/dev")).split("\n")[2:]
     except OSError:
         return []
     return sorted(line.partition(":")[0].strip() for line in lines if ":" in line)
@@ -125,31 +130,31 @@ def ips(pid: int, root: str = "/") -> list[str]:
 def _ipv4(pid: int, root: str) -> list[str]:
     found: set[str] = set()
     try:
-        lines = _read(os.path.join(root, "proc", str(pid), "net/fib_trie")).split("\n")
+        lines = read(os.path.join(root, "proc", str(pid), "net/fib_trie")).split("\n")
     except OSError:
         return []
     # A leaf "|-- 10.0.3.7" is followed by what it is: a local address says "/32 host LOCAL".
     address = ""
     for line in lines:
-        match = re.match(r"\s+\|-- ([0-9.]+)$", line)
-        if match:
-            address = match[1]
+        _blanks, leaf, text = line.partition("|-- ")
+        if leaf:
+            address = text
         elif "/32 host LOCAL" in line and address and not address.startswith("127."):
             found.add(address)
     return sorted(found, key=lambda text: [int(part) for part in text.split(".")])
 
 
 def _ipv6(pid: int, root: str) -> list[str]:
-    import ipaddress
-
     found: list[str] = []
     try:
-        lines = _read(os.path.join(root, "proc", str(pid), "net/if_inet6")).split("\n")
+        lines = read(os.path.join(root, "proc", str(pid), "net/if_inet6")).split("\n")
     except OSError:
         return []
     for line in lines:
         fields = line.split()
         # address, index, prefix length, scope (00 is global), flags, interface
         if len(fields) == 6 and fields[3] == "00" and fields[5] != "lo":
+            import ipaddress
+
             found.append(str(ipaddress.IPv6Address(int(fields[0], 16))))
     return sorted(found)

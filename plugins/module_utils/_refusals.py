@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import ForeignContainerError, LxcTaskError, OptionsError
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import (
+    ForeignContainerError,
+    LxcTaskError,
+    OptionsError,
+)
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import name_faults
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, Observed
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record

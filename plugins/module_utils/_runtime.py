@@ -131,11 +131,15 @@ class Runtime:
         """A container's configuration file; one without is none for liblxc."""
         return os.path.join(self.directory(name), "config")
 
-    def open(self, name: str) -> t.Any:
-        """The binding's object. Loading a configuration with a log file makes that file; it is removed again."""
+    def open(self, name: str, text: str | None = None) -> t.Any:
+        """The binding's object. Loading a configuration with a log file makes that file; it is removed again.
+
+        ``text`` is the configuration, if it was read already.
+        """
         import _lxc
 
-        text = read_text(self.config_file(name)) or ""
+        if text is None:
+            text = read_text(self.config_file(name)) or ""
         lines = parse(text) if "lxc.log" in text else []
         logs = [value for key, value in lines if key == "lxc.log.file" and not os.path.lexists(value)]
         try:
@@ -167,9 +171,9 @@ class Runtime:
         )
         return RuntimeFailure(f"liblxc can't load {what}", why)
 
-    def state(self, name: str) -> tuple[str, int]:
+    def state(self, name: str, text: str | None = None) -> tuple[str, int]:
         """A container's state and the pid of its init (-1 while nothing runs). Waits while liblxc is between two."""
-        container = self.open(name)
+        container = self.open(name, text)
         deadline = time.monotonic() + SETTLE_TIMEOUT
         while (found := container.state) not in _STATES:
             if time.monotonic() >= deadline:

@@ -147,7 +147,7 @@ def _matches(wanted: Selection, record: Record) -> bool:
 def look(name: str, record: Record | None, wanted: Selection, runtime: Runtime) -> TaskView:
     """One container as it is."""
     config = _tree.read_text(runtime.config_file(name))
-    state, pid = (ABSENT, -1) if config is None else runtime.state(name)
+    state, pid = (ABSENT, -1) if config is None else runtime.state(name, config)
     init = identify(pid) if pid > 0 else None
     if state == STOPPED and record is not None:
         # Started in another network namespace, where liblxc has its socket, it runs all the same.
