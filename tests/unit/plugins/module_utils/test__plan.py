@@ -659,8 +659,8 @@ def test_limits_are_compared_with_the_kernel(
 def test_weights_are_compared_as_cgroup_v2_has_them() -> None:
     """v2 keeps 512 shares as the weight 50, which reads as 512 again; 513 is the same weight."""
     asked = task(cpu_shares=513)
-    assert plan(asked, made(asked, limits=Limits(None, 512), cgroup_version=2)).steps == ()
-    assert plan(asked, made(asked, limits=Limits(None, 512), cgroup_version=1)).actions == ["set CPU shares to 513"]
+    assert plan(asked, made(asked, limits=Limits(None, 512), cpu_generation=2)).steps == ()
+    assert plan(asked, made(asked, limits=Limits(None, 512), cpu_generation=1)).actions == ["set CPU shares to 513"]
 
 
 @pytest.mark.parametrize(
