@@ -104,7 +104,7 @@ def remove_monitor_cgroups(
     removed: list[str] = []
     for mount in read_hierarchies(root):
         top = os.path.join(root, mount.mount_point.lstrip("/"))
-        for directory in {top, os.path.join(top, *components(cgroup_dir or ""))}:
+        for directory in sorted({top, os.path.join(top, *components(cgroup_dir or ""))}):
             for name in _leftovers(directory, container_name, payload):
                 other = name.split(".", 2)[2]
                 if other != container_name and taken(other):

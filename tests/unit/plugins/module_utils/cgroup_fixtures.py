@@ -54,8 +54,8 @@ class Kernel:
     """Cgroup files in memory, under the last part of their path, with what both generations do on a write.
 
     ``anonymous`` is what can't be reclaimed, ``clean`` and ``dirty`` page cache. Dirty cache becomes clean as time passes
-    (``sleep``). ``busy``: so many times the kernel gets no hold of the cache. While it is not frozen the container allocates ``growth`` bytes between any two accesses. ``killed`` counts
-    what a real kernel would have killed.
+    (``sleep``). ``busy``: so many times the kernel gets no hold of the cache. While it is not frozen the container
+    allocates ``growth`` bytes between any two accesses. ``killed`` counts what a real kernel would have killed.
     """
 
     def __init__(

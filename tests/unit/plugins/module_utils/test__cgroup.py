@@ -106,8 +106,8 @@ def test_what_v2_holds_of_declared_shares_is_the_same(shares: int) -> None:
     ],
 )
 def test_same_shares(a: int | None, b: int | None, version: int, same: bool) -> None:
-    assert same_shares(a, b, version) is same
-    assert same_shares(b, a, version) is same
+    for one, other in ((a, b), (b, a)):
+        assert same_shares(one, other, version) is same
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_same_shares(a: int | None, b: int | None, version: int, same: bool) -> 
     ],
 )
 def test_same_memory(a: int | None, b: int | None, same: bool) -> None:
-    assert same_memory(a, b) is same
-    assert same_memory(b, a) is same
+    for one, other in ((a, b), (b, a)):
+        assert same_memory(one, other) is same
 
 
 def test_lines_for_both_generations() -> None:
@@ -386,7 +386,8 @@ def test_identity_tells_a_later_cgroup_of_the_same_name(tmp_path: Path) -> None:
     other.mkdir()
     cgroup = Cgroup("web", {"cpuacct": str(tmp_path)}, str(one))
     before = cgroup.identity("cpuacct", "memory")
-    assert before == cgroup.identity("cpuacct", "memory") is not None
+    assert before is not None
+    assert before == cgroup.identity("cpuacct", "memory")
     one.rmdir()
     assert cgroup.identity("cpuacct", "memory") is None
     other.rename(one)
