@@ -39,6 +39,7 @@ _EXCLUSIVE = re.compile(
 _SHARED = re.compile(
     r"lxc\.mount(\..*)?|lxc\.rootfs(\..*)?|lxc\.include|lxc\.init\.cmd|lxc\.environment|lxc\.cap\.(drop|keep)"
 )
+_NETWORK = re.compile(r"lxc\.net\.0\.(type|link|flags)")
 # Keys that take everything below them away.
 _CLEARING = re.compile(r"lxc\.(net(\.0)?|hook|cgroup2?)")
 
@@ -99,8 +100,13 @@ def render(pairs: t.Iterable[Pair]) -> list[str]:
 
 
 def base_of(text: str) -> list[Pair]:
-    """The lines of shared keys that a template left; converge keeps these and no others."""
-    return [(key, value) for key, value in parse(text) if shared(key)]
+    """The lines that a template left of shared keys, of which converge keeps these and no others, and of addresses."""
+    return [(key, value) for key, value in parse(text) if shared(key) or _address(key)]
+
+
+def _address(key: str) -> bool:
+    """Whether a key says more of our network: ``hwaddr``, ``ipv4.address`` and the like."""
+    return canonical(key).startswith("lxc.net.0.") and not exclusive(key)
 
 
 def _split(text: str) -> tuple[list[str], list[str] | None, list[str]]:
@@ -150,6 +156,18 @@ def converge(text: str, base: t.Iterable[Pair], block: t.Sequence[Pair], former:
     tail = [line for line in after if stays(line)]
     if any(_overrides(line, block) for line in tail):
         head, tail = head + tail, []
-    missing = [pair for pair in base if kept[pair] > 0 and not kept.subtract([pair])]
-    lines = [*head, BEGIN, *render([*missing, *block]), END, *tail]
+    missing = [pair for pair in base if shared(pair[0]) and kept[pair] > 0 and not kept.subtract([pair])]
+    ours = _with_network([*missing, *block], [pair for pair in base if _address(pair[0])])
+    lines = [*head, BEGIN, *render(ours), END, *tail]
     return "\n".join(lines) + "\n"
+
+
+def _with_network(block: t.Sequence[Pair], others: t.Sequence[Pair]) -> list[Pair]:
+    """The block with the template's addresses behind our network's type: liblxc forgets them when it reads a type
+    (confile_utils.c, lxc_clear_netdev).
+    """
+    lines = list(block)
+    places = [at for at, (key, _value) in enumerate(lines) if _NETWORK.fullmatch(key)]
+    if places and ("lxc.net.0.type", "veth") in lines:
+        lines[places[-1] + 1 : places[-1] + 1] = others
+    return lines

@@ -4,7 +4,8 @@
 """The option table of a task: one row per option. Adding an option is adding a row.
 
 A row says how Ansible reads the option, when a change of it takes effect, and which lines it has in the container's
-LXC configuration. The rows stand in the order of their lines: the user's own keys first, so that ours are last.
+LXC configuration. The rows stand in the order of their lines: the network's first, for liblxc forgets a network's addresses
+when it reads its type; then the user's own keys, so that all else of ours is last.
 """
 
 from __future__ import annotations
@@ -170,7 +171,6 @@ OPTIONS: tuple[Option, ...] = (
         "log_level", _text(default="error", choices=["trace", "debug", "info", "warn", "error"]), START, configures=True
     ),
     Option("verbosity", _text(default="quiet", choices=["quiet", "verbose"])),
-    Option("lxc_config", {"type": "dict"}, RESTART, configures=True, lines=_user_lines),
     Option(
         "network_mode",
         POLICY["network_mode"],
@@ -179,6 +179,7 @@ OPTIONS: tuple[Option, ...] = (
         keys=("lxc.net.0.type", "lxc.net.0.flags"),
     ),
     Option("network_link", POLICY["network_link"], RESTART, lines=_link_lines, keys=("lxc.net.0.link",)),
+    Option("lxc_config", {"type": "dict"}, RESTART, configures=True, lines=_user_lines),
     Option(
         "host_network_admin",
         POLICY["host_network_admin"],

@@ -33,7 +33,9 @@ AGAIN_TIMEOUT = 5.0
 # The monitor's work after the init died: hooks, network, cgroups.
 STOP_TIMEOUT = 30.0
 _PAUSE = 0.01
+# Of an output: lines, and characters.
 _WORDS = 12
+_LETTERS = 1500
 
 
 class RuntimeFailure(LxcTaskError):
@@ -112,6 +114,7 @@ class Runtime:
         """The end of an output in one line."""
         lines = [line.strip() for line in text.split("\n") if line.strip()]
         words = " | ".join(lines[-_WORDS:])
+        words = words if len(words) <= _LETTERS else f"... {words[-_LETTERS:]}"
         for value in self.hidden:
             words = words.replace(value, HIDDEN)
         return words

@@ -347,6 +347,16 @@ def test_other_lines_stay(line: str) -> None:
         assert converge(text, BASE, BLOCK) == text
 
 
+def test_the_templates_addresses_outlive_our_networks_type() -> None:
+    """liblxc forgets what it has read of a network when it reads the network's type."""
+    template = f"lxc.net.0.type = veth\nlxc.net.0.hwaddr = 00:16:3e:00:00:01\n{TEMPLATE}"
+    base = base_of(template)
+    text = converge(template, base, BLOCK)
+    keys = [key for key, _value in parse(text)]
+    assert keys.index("lxc.net.0.type") < len(keys) - 1 - keys[::-1].index("lxc.net.0.hwaddr")
+    assert converge(text, base, BLOCK) == text
+
+
 def test_the_templates_own_lines_come_back() -> None:
     text = MADE.replace("lxc.cap.drop = sys_module\n", "")
     converged = converge(text, BASE, BLOCK)

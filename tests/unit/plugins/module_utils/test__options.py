@@ -128,10 +128,11 @@ def test_all_devices_are_denied_but_the_standard_and_the_named_ones(generation: 
     assert not {"a", "a *:* rwm", "c *:* rwm", "b *:* rwm", "b *:* r", "c *:* rw"} & set(allowed)
 
 
-def test_the_users_own_keys_come_first() -> None:
+def test_the_users_own_keys_come_behind_the_networks_type_and_before_all_else() -> None:
     asked = task(network_mode="host", lxc_config={"lxc.tty.max": 4, "lxc.cap.drop": "mknod", "lxc.hook.pre-start": ""})
     block = _options.block(declared(asked, nothing(asked)))
-    assert block[:3] == [("lxc.tty.max", "4"), ("lxc.cap.drop", "mknod"), ("lxc.hook.pre-start", "")]
+    assert block[0] == ("lxc.net.0.type", "none")
+    assert block[1:4] == [("lxc.tty.max", "4"), ("lxc.cap.drop", "mknod"), ("lxc.hook.pre-start", "")]
     assert ("lxc.tty.max", "4") not in block[3:]
 
 
