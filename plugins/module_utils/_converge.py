@@ -13,7 +13,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._apply import apply
 from ansible_collections.nomadic.lxc.plugins.module_utils._declare import declare
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import OptionsError
 from ansible_collections.nomadic.lxc.plugins.module_utils._observe import observe
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, Observed
 from ansible_collections.nomadic.lxc.plugins.module_utils._plan import make_plan
 from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView, task_dict
 from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime, default_lxc_path, refused_lines
@@ -95,11 +95,11 @@ def _view(spec: TaskSpec, seen: Observed, plan: Plan, check_mode: bool) -> TaskV
         state=state,
         init=init,
         layout=spec.layout,
-        lines=lines if state != "absent" else (),
+        lines=lines if state != ABSENT else (),
         memory_mb=options.get("memory_mb"),
         cpu_shares=options.get("cpu_shares"),
         kill_timeout=kill_timeout,
         cgroup_version=seen.cgroup_version,
-        created_at=seen.record.created_at if seen.record is not None else None,
+        created_at=seen.record.created_at if seen.record is not None and state != ABSENT else None,
         ended=None if check_mode and (plan.starts or plan.stops) else seen.ended,
     )

@@ -71,16 +71,15 @@ def iso(seconds: float) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def started_at(init: InitId, root: str = "/") -> str | None:
+def started_at(init: InitId) -> str:
     """When a process began, ISO 8601 in UTC."""
-    booted = _booted_at(root)
-    return None if booted is None else iso(booted + init.start_ticks / os.sysconf("SC_CLK_TCK"))
+    return iso(_booted_at() + init.start_ticks / os.sysconf("SC_CLK_TCK"))
 
 
 @functools.cache
-def _booted_at(root: str) -> int | None:
-    match = re.search(r"^btime ([0-9]+)$", read(os.path.join(root, "proc/stat")), re.MULTILINE)
-    return int(match[1]) if match else None
+def _booted_at() -> float:
+    """Seconds since 1970; the kernel's own ``btime`` has lost its fraction, and a task would begin before it was made."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def wait_for_exit(pid: int, timeout: float) -> bool:
