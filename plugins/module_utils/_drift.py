@@ -15,6 +15,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Obser
 from ansible_collections.nomadic.lxc.plugins.module_utils._options import Declared
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
+from ansible_collections.nomadic.lxc.plugins.module_utils._text import HIDDEN
 
 # By option: before and after, as a user is shown them.
 Differences = t.Dict[str, t.Tuple[t.Any, t.Any]]
@@ -72,12 +73,8 @@ def _environment(have: t.Sequence[Pair], due: t.Sequence[Pair]) -> tuple[dict[st
     before, after = ({value.partition("=")[0]: value for _key, value in lines} for lines in (have, due))
     names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
     return (
-        {name: _options.HIDDEN for name in names if name in before},
-        {
-            name: f"{_options.HIDDEN} (another)" if name in before else _options.HIDDEN
-            for name in names
-            if name in after
-        },
+        {name: HIDDEN for name in names if name in before},
+        {name: f"{HIDDEN} (another)" if name in before else HIDDEN for name in names if name in after},
     )
 
 

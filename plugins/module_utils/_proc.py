@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime
 import functools
 import os
-import re
 import select
 import time
 import typing as t
