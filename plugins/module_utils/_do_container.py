@@ -59,7 +59,7 @@ def remove_container(work: Work) -> None:
         kept = _tree.remove(directory, _mounts.read_mount_points())
         if kept:
             raise LxcTaskError(f"{', '.join(kept)} is mounted in {directory}")
-    work.runtime.sweep(work.name)
+    work.runtime.sweep(work.name, payload=True)
 
 
 def remove_half_made(work: Work, _step: _steps.RemoveHalfMade) -> None:
@@ -74,7 +74,8 @@ def destroy(work: Work, _step: _steps.Destroy) -> None:
     directory = work.directory
     if os.path.lexists(directory):
         _tree.remove(directory, _mounts.read_mount_points())
-    work.runtime.sweep(work.name)
+    # A monitor that was killed has left the container's own cgroup too.
+    work.runtime.sweep(work.name, payload=True)
 
 
 def configuration(work: Work, step: _steps.Configure) -> str:
