@@ -42,6 +42,8 @@ def absent(spec: TaskSpec, seen: Observed, repair: list[_steps.Step]) -> Plan:
         steps.append(stop(spec, seen))
     if seen.state != ABSENT:
         steps.append(_steps.Destroy("destroy"))
+    elif seen.stray:
+        steps.append(_steps.RemoveHalfMade("remove what is left of the container"))
     place = spec.layout
     if place is not None and seen.secrets_exist:
         steps.append(_steps.RemoveSecrets("remove secrets", place.secrets))

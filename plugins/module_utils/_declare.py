@@ -115,7 +115,9 @@ def converge_task(
     if spec.recreate == "always" or (rootfs and spec.recreate == "on_change"):
         return _recreate(spec, seen, declared, repair, changes)
     if rootfs:
-        told = "; ".join(f"{name} from {changes[name][0]!r} to {changes[name][1]!r}" for name in rootfs)
+        told = "; ".join(
+            f"{name} from {old!r} to {new!r}" for name, (old, new) in shown(changes).items() if name in rootfs
+        )
         raise LxcTaskError(
             f"container {spec.container_name} would need a new root file system to change {told}",
             hint="recreate: on_change allows that, and what is in the old one is lost",
@@ -123,6 +125,8 @@ def converge_task(
     block = _options.block(declared)
     former = [(key, value) for key, values in record.options.get("lxc_config", {}).items() for value in values]
     written = converge(seen.config, record.base, block, former) != seen.config
+    if seen.unloadable is not None and not written:
+        raise LxcTaskError(seen.unloadable, hint="options own none of these lines: correct the file")
     drifted = drifted_in(seen.config, record, declared, changes) if written else {}
     live, held = live_steps(spec, seen)
     differs = {**shown(changes), **drifted, **held}

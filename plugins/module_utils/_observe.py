@@ -19,10 +19,10 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._kept import (
     runs_elsewhere,
 )
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout, layout
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, STOPPED, Observed, Template
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import identify
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, RUNNING, STOPPED, Observed, Template
+from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, identify
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
-from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime
+from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime, RuntimeFailure
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
 from ansible_collections.nomadic.lxc.plugins.module_utils._template import known_options, path_of
 
@@ -71,10 +71,14 @@ def observe(spec: TaskSpec, runtime: Runtime) -> tuple[TaskSpec, Observed]:
         directory, record, defined, half_made = aside, former, True, False
     stray = os.path.lexists(directory) and not defined and not half_made
     spec = adopt(spec, record)
-    state, pid = (ABSENT, -1) if not defined or half_made else (STOPPED, -1) if restored else runtime.state(name)
-    init = identify(pid) if pid > 0 else None
+    state, init, unloadable = ABSENT, None, None
+    if restored:
+        state = STOPPED
+    elif defined and not half_made:
+        state, init, unloadable = _state(spec, runtime, directory, record)
     ended = read_exit(directory, record) if state == STOPPED else None
-    elsewhere = runs_elsewhere(directory, record) if record is not None and state in (STOPPED, ABSENT) else None
+    asleep = state in (STOPPED, ABSENT) and unloadable is None
+    elsewhere = runs_elsewhere(directory, record) if record is not None and asleep else None
     points = _mounts.read_mount_points()
     seen = Observed(
         state=state,
@@ -87,11 +91,26 @@ def observe(spec: TaskSpec, runtime: Runtime) -> tuple[TaskSpec, Observed]:
         init=init,
         elsewhere=elsewhere,
         ended=ended,
+        unloadable=unloadable,
         config=(_tree.read_text(os.path.join(directory, "config")) or "") if defined else "",
         container_mounts=tuple(_mounts.below(directory, points)) if os.path.isdir(directory) else (),
     )
     seen = _with_cgroup(seen, name)
     return spec, _with_directories(seen, spec, points)
+
+
+def _state(
+    spec: TaskSpec, runtime: Runtime, directory: str, record: Record | None
+) -> tuple[str, InitId | None, str | None]:
+    """A container's state, its init, and why liblxc can't load it: a declaration of ours may put that right."""
+    try:
+        state, pid = runtime.state(spec.container_name)
+    except RuntimeFailure as failure:
+        if record is None or not spec.declares:
+            raise
+        init = runs_elsewhere(directory, record)
+        return (STOPPED if init is None else RUNNING), init, str(failure)
+    return state, identify(pid) if pid > 0 else None, None
 
 
 def _has_snapshots(directory: str) -> bool:
@@ -105,7 +124,9 @@ def _has_snapshots(directory: str) -> bool:
 def _with_cgroup(seen: Observed, name: str) -> Observed:
     group = cgroup_of(seen.init, name, _config.parse(seen.config))
     if group is not None:
-        return replace(seen, cgroup_version=group.version, cpu_generation=group.generation("cpu"), limits=group.limits())
+        return replace(
+            seen, cgroup_version=group.version, cpu_generation=group.generation("cpu"), limits=group.limits()
+        )
     return replace(seen, cgroup_version=_cgroup.memory_generation(_cgroup.read_hierarchies()))
 
 

@@ -55,6 +55,7 @@ class Observed:
     elsewhere: InitId | None = None
     ended: Exit | None = None
     config: str = ""
+    unloadable: str | None = None  # why liblxc can't load the configuration
     cgroup_version: int | None = None
     cpu_generation: int | None = None  # another one than the memory's on some hosts
     limits: Limits | None = None

@@ -19,7 +19,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import cpu_lin
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import Pair, canonical
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
 from ansible_collections.nomadic.lxc.plugins.module_utils._policy import IDENTITY, POLICY
-from ansible_collections.nomadic.lxc.plugins.module_utils._template import path_of
+from ansible_collections.nomadic.lxc.plugins.module_utils._template import path_of, shown
 from ansible_collections.nomadic.lxc.plugins.module_utils._text import HIDDEN
 
 # When a change of an option takes effect on a task that exists.
@@ -154,7 +154,7 @@ OPTIONS: tuple[Option, ...] = (
         "state",
         _text(default="started", choices=["started", "present", "stopped", "restarted", "frozen", "absent"]),
     ),
-    Option("template", _text(), ROOTFS, configures=True, record=path_of, show=path_of),
+    Option("template", _text(), ROOTFS, configures=True, record=path_of, show=shown),
     Option("distro", _text(), ROOTFS, configures=True),
     Option("release", _text(), ROOTFS, configures=True),
     Option("arch", _text(), ROOTFS, configures=True),

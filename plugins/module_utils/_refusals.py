@@ -17,19 +17,26 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
 
 
 def refuse(spec: TaskSpec, seen: Observed) -> None:
+    """Raise LxcTaskError for a container that this call must not touch."""
     name = spec.container_name
-    if seen.elsewhere is not None:
-        raise LxcTaskError(
-            f"container {name} runs in another network namespace (its init is process {seen.elsewhere.pid}),"
-            " where liblxc can't see it from here",
-            hint="call from the network namespace, and with the spelling of lxc_path, with which it was started; nothing was done",
-        )
     if not spec.by_handle and seen.record is not None and not _is_mine(spec, seen.record):
         other = seen.record
         alloc = "without alloc_id" if other.alloc_id is None else f"of alloc {other.alloc_id!r}"
         raise ForeignContainerError(
             f"container {name} belongs to another task, {other.name!r} {alloc}: both make the same container name",
             hint="choose another name or alloc_id; by its handle the container can be commanded",
+        )
+    if seen.stray and seen.record is not None and (spec.state != "absent" or seen.elsewhere is not None):
+        lives = "" if seen.elsewhere is None else f", and its init, process {seen.elsewhere.pid}, lives"
+        raise LxcTaskError(
+            f"container {name} has lost its configuration, {spec.lxc_path}/{name}/config{lives}",
+            hint="put it back; once nothing of it runs, state absent removes what is left",
+        )
+    if seen.elsewhere is not None:
+        raise LxcTaskError(
+            f"container {name} runs in another network namespace (its init is process {seen.elsewhere.pid}),"
+            " where liblxc can't see it from here",
+            hint="call from the network namespace, and with the spelling of lxc_path, with which it was started; nothing was done",
         )
     if not spec.by_handle and seen.record is None and (seen.stray or (seen.state != ABSENT)):
         what = "container" if seen.state != ABSENT else "directory"
@@ -43,7 +50,7 @@ def refuse(spec: TaskSpec, seen: Observed) -> None:
         faults = name_faults(spec.name, None)
         if faults:
             raise OptionsError(faults, hint="the handle's container would become the task of that name")
-    if seen.stray:
+    if seen.stray and seen.record is None:
         raise ForeignContainerError(f"{name} in {spec.lxc_path} is not a container: it has no configuration")
     if spec.declares and seen.record is None and seen.state != ABSENT:
         raise ForeignContainerError(
@@ -57,6 +64,7 @@ def _is_mine(spec: TaskSpec, record: Record) -> bool:
 
 
 def refuse_destruction(spec: TaskSpec, seen: Observed) -> None:
+    """Raise LxcTaskError where more would be lost with a container than the container."""
     if seen.snapshots:
         raise LxcTaskError(
             f"container {spec.container_name} has snapshots, which would be lost with it",

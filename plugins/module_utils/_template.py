@@ -43,6 +43,12 @@ def name_of(path: str) -> str:
     return os.path.basename(path).removeprefix(PREFIX)
 
 
+def shown(path: str) -> str:
+    """A template as a user names it: one of liblxc's own by its name, another by its path."""
+    name = name_of(path)
+    return name if path == path_of(name) else path
+
+
 def known_options(script: str) -> set[str] | None:
     """The long options in a template's getopt(1) call; None if it makes none, for then only itself knows.
 

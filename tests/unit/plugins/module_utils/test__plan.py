@@ -72,7 +72,7 @@ def test_a_declaration_makes_the_container(state: str, actions: t.List[str], bec
     assert found.starts is (state != "present")
     assert found.before == {"state": "absent"}
     assert found.after == {
-        "template": PATH,
+        "template": "busybox",
         "network_mode": "empty",
         "hostname": "web",
         "kill_timeout": 5,
@@ -119,7 +119,7 @@ def test_every_option_is_shown_and_no_variable_is() -> None:
     )
     found = plan(asked, nothing(asked))
     assert found.after == {
-        "template": PATH,
+        "template": "busybox",
         "template_args": ["x"],
         "environment": {"TOKEN": HIDDEN},
         "memory_mb": 64,
@@ -516,7 +516,7 @@ def test_another_alloc_dir() -> None:
 # ---- a new root file system
 
 ROOTFS: t.List[t.Tuple[str, Given, Given, str, str]] = [
-    ("template", {}, {"template": "debian"}, "lxc-busybox", "lxc-debian"),
+    ("template", {}, {"template": "debian"}, "busybox", "debian"),
     ("distro", {"distro": "alpine"}, {"distro": "debian"}, "alpine", "debian"),
     ("release", {"release": "3.19"}, {"release": "3.20"}, "3.19", "3.20"),
     ("arch", {}, {"arch": "arm64"}, "None", "arm64"),
@@ -864,6 +864,26 @@ def test_a_container_without_a_record_can_only_be_commanded() -> None:
 def test_a_directory_that_is_no_container(who: Given, state: str) -> None:
     with pytest.raises(ForeignContainerError, match="web"):
         plan(spec(state=state, **who), Observed(stray=True))
+
+
+@pytest.mark.parametrize("lives", [None, INIT])
+@pytest.mark.parametrize("state", EVERY)
+def test_a_container_that_has_lost_its_configuration_is_only_removed(state: str, lives: t.Optional[InitId]) -> None:
+    asked = task(state=state) if state not in ("stopped", "absent") else spec(state=state)
+    seen = replace(made(task(), asked, state="absent"), stray=True, config="", elsewhere=lives)
+    if state == "absent" and lives is None:
+        assert plan(asked, seen).actions == ["remove what is left of the container", "remove secrets"]
+        return
+    with pytest.raises(LxcTaskError, match="web has lost its configuration"):
+        plan(asked, seen)
+
+
+def test_a_configuration_that_liblxc_cannot_load_is_put_back_or_told() -> None:
+    asked = task()
+    seen = made(asked, unloadable="liblxc can't load it")
+    with pytest.raises(LxcTaskError, match="can't load it"):
+        plan(asked, seen)
+    assert plan(asked, replace(seen, config=f"{seen.config}lxc.include = /none\n")).actions == [WRITE]
 
 
 @pytest.mark.parametrize("who", [{}, {"handle": HANDLE}], ids=["name", "handle"])
