@@ -111,9 +111,11 @@ class Runtime:
         self.hidden = sorted((value for value in hidden if len(value) > 2), key=len, reverse=True)
 
     def last_words(self, text: str) -> str:
-        """The end of an output in one line."""
+        """The end of an output in one line; of a long one the beginning too, where getopt(1) speaks before a usage."""
         lines = [line.strip() for line in text.split("\n") if line.strip()]
-        words = " | ".join(lines[-_WORDS:])
+        if len(lines) > _WORDS:
+            lines = [lines[0], "...", *lines[-_WORDS:]]
+        words = " | ".join(lines)
         words = words if len(words) <= _LETTERS else f"... {words[-_LETTERS:]}"
         for value in self.hidden:
             words = words.replace(value, HIDDEN)
@@ -202,7 +204,7 @@ class Runtime:
         done = self._call(work)
         if not done.ok:
             words = self.last_words(done.output) or "the template printed nothing"
-            raise RuntimeFailure(f"the template {template} failed", words)
+            raise RuntimeFailure(f"the template {template} made no container", words)
         return done.output
 
     def start(self, name: str, log_file: str | None, log_level: str) -> None:
