@@ -69,15 +69,16 @@ def remove_secrets(work: Work, step: _steps.RemoveSecrets) -> None:
 
 
 def purge(work: Work, step: _steps.Purge) -> None:
-    """Remove the task's directories, and the alloc's if no other task has come meanwhile."""
+    """Remove the task's directories, and the alloc's if it was the last: others may have come or gone since the plan."""
     points = _mounts.read_mount_points()
     place = t.cast(Layout, work.spec.layout)
-    task = os.path.join(os.path.realpath(place.root), os.path.basename(place.task))
     with alloc_lock(work):
-        for path in sorted(step.paths, key=lambda path: path != task):
-            # The alloc's goes with the last task; one may have come meanwhile.
-            if path == task or not _other_tasks(place):
+        for path in step.paths:
+            if path.startswith(os.path.join(os.path.realpath(place.root), os.path.basename(place.task))):
                 _tree.remove(path, points)
+        if not _other_tasks(place):
+            _tree.remove(place.alloc, points)
+            remove_if_empty(place.root)
 
 
 def _other_tasks(place: Layout) -> bool:
