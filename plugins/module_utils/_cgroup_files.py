@@ -10,15 +10,8 @@ import errno
 import os
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_text import (
-    V1,
-    V2,
-    Hierarchy,
-    below_root,
-    components,
-    made_by_liblxc,
-    parse_mountinfo,
-)
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_mounts import V1, V2, Hierarchy, read_hierarchies
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_text import below_root, components, made_by_liblxc
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 
 # What a read or write says when the container, and its cgroup with it, is gone.
@@ -64,11 +57,6 @@ def links(directory: str) -> int:
         return os.stat(directory).st_nlink
     except OSError:
         return 0
-
-
-def read_hierarchies(root: str = "/") -> list[Hierarchy]:
-    """The cgroup mounts that this process sees; reading them once serves many containers."""
-    return parse_mountinfo(read_file(os.path.join(root, "proc/self/mountinfo")) or "")
 
 
 def visible_directory(path: str, controllers: frozenset[str], mounts: t.Sequence[Hierarchy], root: str) -> str | None:

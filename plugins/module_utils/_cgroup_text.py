@@ -11,13 +11,11 @@ and proc(5). How liblxc names its cgroups is in lxc.container.conf(5), ``lxc.cgr
 from __future__ import annotations
 
 import os
-import re
 import sys
-import typing as t
 from dataclasses import dataclass
 
-V1 = 1
-V2 = 2
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_mounts import V2
+
 NO_LIMIT = None
 
 MIB = 1024 * 1024
@@ -44,16 +42,6 @@ class Limits:
 
     memory: int | None
     cpu_shares: int | None
-
-
-@dataclass(frozen=True)
-class Hierarchy:
-    """One mounted cgroup hierarchy: ``root`` is the part of it that is mounted at ``mount_point``."""
-
-    version: int
-    controllers: frozenset[str]
-    root: str
-    mount_point: str
 
 
 # ---- numbers -------------------------------------------------------------------------------------------------------
@@ -154,38 +142,6 @@ def parse_membership(text: str) -> list[tuple[frozenset[str], str]]:
         if len(fields) == 3 and fields[2].startswith("/"):
             memberships.append((frozenset(name for name in fields[1].split(",") if name), fields[2]))
     return memberships
-
-
-def _unescape(field: str) -> str:
-    """A field of mountinfo: blank, tab, newline and backslash are written as three octal digits. See proc(5)."""
-    return re.sub(r"\\([0-3][0-7]{2})", lambda match: chr(int(match.group(1), 8)), field)
-
-
-def parse_mountinfo(text: str) -> list[Hierarchy]:
-    """The cgroup mounts in ``/proc/self/mountinfo``. See proc(5): the optional fields end at a single hyphen."""
-    hierarchies: list[Hierarchy] = []
-    for line in text.split("\n"):
-        before, hyphen, after = line.partition(" - ")
-        fields, kind = before.split(" "), after.split(" ")
-        if not hyphen or len(fields) < 6 or kind[0] not in ("cgroup", "cgroup2"):
-            continue
-        hierarchies.append(
-            Hierarchy(
-                version=V2 if kind[0] == "cgroup2" else V1,
-                # A v1 mount names its controllers among the file system's options.
-                controllers=frozenset(kind[2].split(",")) if kind[0] == "cgroup" and len(kind) > 2 else frozenset(),
-                root=_unescape(fields[3]),
-                mount_point=_unescape(fields[4]),
-            )
-        )
-    return hierarchies
-
-
-def memory_generation(hierarchies: t.Sequence[Hierarchy]) -> int | None:
-    """Which generation of the memory controller a host has; None where no cgroup is mounted."""
-    if not hierarchies:
-        return None
-    return V1 if any(mount.version == V1 and "memory" in mount.controllers for mount in hierarchies) else V2
 
 
 def components(path: str) -> list[str]:

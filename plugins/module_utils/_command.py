@@ -10,10 +10,11 @@ import typing as t
 from ansible_collections.nomadic.lxc.plugins.module_utils import _steps
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout, layout
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, FROZEN, RUNNING, STOPPED, Observed
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
 from ansible_collections.nomadic.lxc.plugins.module_utils._refusals import refuse_destruction
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
+from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT, FROZEN, RUNNING, STOPPED
 from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Plan
 
 Options = t.Mapping[str, t.Any]

@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An LXC configuration file as text: which lines are the collection's, which are others', and how both become one file.
 
-The syntax is lxc.container.conf(5)'s: ``key = value`` lines, ``#`` comments, an optional pair of quotes around a value
-(liblxc 5.0.2 and 6.0.4, confile.c parse_line). Later lines win; an empty value clears a list.
+Later lines win; an empty value clears a list.
 """
 
 from __future__ import annotations
@@ -13,12 +12,7 @@ import re
 import typing as t
 from collections import Counter
 
-Pair = t.Tuple[str, str]
-
-# What liblxc takes off the ends of a key and a value.
-_BLANKS = " \t\n"
-# What ends a line for liblxc.
-_LINE_END = re.compile(r"\r\n|\r|\n")
+from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import BLANKS, LINE_END, Pair, parse, parse_line
 
 BEGIN = "# BEGIN nomadic.lxc: written by lxc_task, which puts it back; further lines belong above"
 END = "# END nomadic.lxc"
@@ -70,28 +64,7 @@ def owner_refuses(key: str) -> bool:
 def quote(value: str) -> str:
     """A value so that liblxc reads exactly it: it strips blanks at the ends, then one pair of quotes."""
     quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-    return f'"{value}"' if quoted or value != value.strip(_BLANKS) else value
-
-
-def unquote(text: str) -> str:
-    """The value that liblxc reads."""
-    value = text.strip(_BLANKS)
-    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
-
-
-def parse_line(line: str) -> Pair | None:
-    """Key and value of a line; None for a comment, an empty line, and what is neither."""
-    text = line.strip(_BLANKS)
-    key, equals, value = text.partition("=")
-    if not equals or text.startswith("#"):
-        return None
-    return key.strip(_BLANKS), unquote(value)
-
-
-def parse(text: str) -> list[Pair]:
-    """All keys and values, in order. Takes any text."""
-    lines = (line for line in _LINE_END.split(text) if "=" in line)
-    return [pair for pair in map(parse_line, lines) if pair is not None]
+    return f'"{value}"' if quoted or value != value.strip(BLANKS) else value
 
 
 def render(pairs: t.Iterable[Pair]) -> list[str]:
@@ -111,7 +84,7 @@ def _address(key: str) -> bool:
 
 def _split(text: str) -> tuple[list[str], list[str] | None, list[str]]:
     """Lines before our block, in it (None if there is none), and after it."""
-    lines = _LINE_END.split(text)
+    lines = LINE_END.split(text)
     if lines and lines[-1] == "":
         lines.pop()
     if BEGIN not in lines:

@@ -8,16 +8,18 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _config, _lock, _options
+from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _lock, _options
 from ansible_collections.nomadic.lxc.plugins.module_utils._apply import apply
 from ansible_collections.nomadic.lxc.plugins.module_utils._declare import declare
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import OptionsError
+from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import default_lxc_path
 from ansible_collections.nomadic.lxc.plugins.module_utils._observe import observe
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, Observed
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
 from ansible_collections.nomadic.lxc.plugins.module_utils._plan import make_plan
 from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView, task_dict
-from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime, default_lxc_path, refused_lines
+from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime, refused_lines
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec, parse_task
+from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT
 from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Plan
 from ansible_collections.nomadic.lxc.plugins.module_utils._work import Outcome
 
@@ -84,7 +86,7 @@ def _view(spec: TaskSpec, seen: Observed, plan: Plan, check_mode: bool) -> TaskV
     kill_timeout = spec.options["kill_timeout"]
     if not spec.declares:
         kill_timeout = spec.effective_kill_timeout(options.get("kill_timeout"))
-    lines: t.Sequence[tuple[str, str]] = _config.parse(seen.config)
+    lines: t.Sequence[tuple[str, str]] = _config_lines.parse(seen.config)
     if check_mode and plan.lines:
         lines = plan.lines
     return TaskView(

@@ -28,11 +28,12 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._drift import (
 )
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, FROZEN, RUNNING, STOPPED, Observed
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
 from ansible_collections.nomadic.lxc.plugins.module_utils._options import Declared
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
 from ansible_collections.nomadic.lxc.plugins.module_utils._refusals import refuse_destruction
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
+from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT, FROZEN, RUNNING, STOPPED
 from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Plan
 
 

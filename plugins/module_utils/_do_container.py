@@ -14,9 +14,9 @@ from dataclasses import replace
 from ansible_collections.nomadic.lxc.plugins.module_utils import _config, _mounts, _record, _steps, _tree
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._observe import aside_directory
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import STOPPED
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import iso
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
+from ansible_collections.nomadic.lxc.plugins.module_utils._states import STOPPED
 from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work, missing_parents, remove_if_empty, unlink
 
 CONFIG_MODE = 0o600  # the environment's values stand in it

@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _config, _steps
+from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _steps
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Cgroup
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import SECOND
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._kept import cgroup_of
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import FROZEN, STOPPED
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import identify
+from ansible_collections.nomadic.lxc.plugins.module_utils._states import FROZEN, STOPPED
 from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work, unlink
 
 
@@ -82,7 +81,8 @@ def thaw(work: Work, _step: _steps.Thaw) -> None:
 
 def cgroup(work: Work) -> Cgroup:
     """The running task's cgroup; LxcTaskError if it is gone."""
-    group = cgroup_of(work.seen.init, work.name, _config.parse(work.seen.config))
+    init = work.seen.init
+    group = None if init is None else Cgroup.of_container(init.pid, work.name, _config_lines.parse(work.seen.config))
     if group is None:
         raise LxcTaskError(f"container {work.name} ended meanwhile")
     return group

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _options, _steps
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import MIB, V1, V2, same_memory, same_shares
-from ansible_collections.nomadic.lxc.plugins.module_utils._config import Pair, parse
+from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import Pair, parse
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import seconds
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
 from ansible_collections.nomadic.lxc.plugins.module_utils._options import Declared

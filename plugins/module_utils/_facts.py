@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _runtime, _select, _wait
+from ansible_collections.nomadic.lxc.plugins.module_utils import _liblxc, _select, _wait
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import SECOND
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import ContainerGoneError, LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView, task_dict
@@ -42,18 +42,18 @@ def facts(params: Params, _check_mode: bool) -> dict[str, t.Any]:
     wanted = _select.parse_selection(params)
     if params["wait"] is not None and not wanted.named:
         raise LxcTaskError("wait needs a name or a handle: it waits for all tasks that these select")
-    runtime = _runtime.Runtime(wanted.lxc_path)
+    containers = _liblxc.Containers(wanted.lxc_path)
     waited: dict[str, t.Any] = {}
     if params["wait"] is None:
-        views, warnings = _select.select(wanted, runtime)
+        views, warnings = _select.select(wanted, containers)
     else:
-        views, warnings, waited = _wait_for(params["wait"], wanted, runtime, timeout)
-    driver = fingerprint(_runtime.version(), params["driver_enabled"], params["volumes_enabled"])
+        views, warnings, waited = _wait_for(params["wait"], wanted, containers, timeout)
+    driver = fingerprint(_liblxc.version(), params["driver_enabled"], params["volumes_enabled"])
     return {**_result([task_dict(view) for view in views], driver), **waited, "warnings": warnings}
 
 
 def _wait_for(
-    what: str, wanted: _select.Selection, runtime: _runtime.Runtime, timeout: float
+    what: str, wanted: _select.Selection, containers: _liblxc.Containers, timeout: float
 ) -> tuple[list[TaskView], list[str], dict[str, t.Any]]:
     """Wait, at most so many seconds: tasks, warnings and the module's ``waited``. Raises LxcTaskError."""
     began = time.monotonic()
@@ -64,15 +64,15 @@ def _wait_for(
     def look() -> list[TaskView]:
         nonlocal warnings, missing
         try:
-            views, warnings = _select.select(wanted, runtime)
+            views, warnings = _select.select(wanted, containers)
         except ContainerGoneError as error:
             # It may appear yet.
             missing, views = str(error), []
         return views
 
     if what == "exited":
-        views, warnings = _select.select(wanted, runtime)
-        views, noticed, in_time = _wait.for_exit(views, _select.Watcher(wanted, runtime), timeout)
+        views, warnings = _select.select(wanted, containers)
+        views, noticed, in_time = _wait.for_exit(views, _select.Watcher(wanted, containers), timeout)
     else:
         views, in_time = _wait.for_running(look, timeout)
     waited = {"seconds": round(time.monotonic() - began, 6), "noticed_at": noticed}

@@ -11,34 +11,9 @@ from __future__ import annotations
 
 import os.path
 import shlex
-from dataclasses import dataclass
 
+from ansible_collections.nomadic.lxc.plugins.module_utils._kept import EXIT_FILE, RUN_FILE
 from ansible_collections.nomadic.lxc.plugins.module_utils._mounts import SECRETS_OPTIONS
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId
-
-# In the container's own directory: the init and the cgroups of the run that began last; the end that came last.
-RUN_FILE = "nomadic-lxc.run"
-EXIT_FILE = "nomadic-lxc.exit"
-
-
-@dataclass(frozen=True)
-class Ended:
-    """``init``: whose end it was. ``rebooted``: it comes up again by itself. ``oom_kills``: how many of the container's
-    processes the kernel had killed in that run for want of memory; ``limit_hits``: how often it met the container's own
-    limit. None is what the kernel did not tell.
-    """
-
-    init: InitId
-    rebooted: bool
-    oom_kills: int | None
-    limit_hits: int | None
-
-    @property
-    def oom_killed(self) -> bool | None:
-        """Whether the container's memory limit killed: a host that runs out of memory kills too, and is no limit."""
-        if self.oom_kills is None or (self.oom_kills > 0 and self.limit_hits is None):
-            return None
-        return self.oom_kills > 0 and bool(self.limit_hits)
 
 
 def _command(script: str) -> str:
@@ -85,31 +60,3 @@ def exit_hook(directory: str) -> str:
         ' hits=$(grep -s "^oom " "$at/memory.events.local"); hits=${hits#oom }; fi;'
         f' printf "%s\\n" "$init $LXC_TARGET" "hits $hits" "$kills" >{file}'
     )
-
-
-def parse_run(text: str) -> InitId | None:
-    """Who the init is that the hook at the start kept; None for anything else."""
-    return _init(text.split("\n")[0].split(" "))
-
-
-def parse_exit(text: str) -> Ended | None:
-    """What the hook at the end kept; None for anything else."""
-    lines = text.split("\n")
-    words = lines[0].split(" ")
-    init = _init(words[:3])
-    if init is None or len(words) != 4 or len(lines) < 4:
-        return None
-    kills = [_count(line, "oom_kill") for line in lines[2:]]
-    known = [number for number in kills if number is not None]
-    return Ended(init, words[3] == "reboot", sum(known) if known else None, _count(lines[1], "hits"))
-
-
-def _init(words: list[str]) -> InitId | None:
-    if len(words) != 3 or not all(word.isascii() and word.isdecimal() and len(word) < 20 for word in words[:2]):
-        return None
-    return InitId(int(words[0]), int(words[1]), words[2])
-
-
-def _count(line: str, name: str) -> int | None:
-    key, _blank, word = line.partition(" ")
-    return int(word) if key == name and word.isascii() and word.isdecimal() and len(word) < 20 else None

@@ -10,20 +10,28 @@ import stat
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup, _config, _mounts, _record, _tree, _volumes
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _cgroup,
+    _config_lines,
+    _mounts,
+    _record,
+    _tree,
+    _volumes,
+)
 from ansible_collections.nomadic.lxc.plugins.module_utils._kept import (
-    cgroup_of,
     read_exit,
     read_record,
     record_file,
     runs_elsewhere,
 )
+from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import RuntimeFailure
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout, layout
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, RUNNING, STOPPED, Observed, Template
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed, Template
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, identify
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
-from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime, RuntimeFailure
+from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
+from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT, RUNNING, STOPPED
 from ansible_collections.nomadic.lxc.plugins.module_utils._template import known_options, path_of
 
 # Where a recreation keeps the former container: out of liblxc's sight, on the same file system.
@@ -122,7 +130,8 @@ def _has_snapshots(directory: str) -> bool:
 
 
 def _with_cgroup(seen: Observed, name: str) -> Observed:
-    group = cgroup_of(seen.init, name, _config.parse(seen.config))
+    lines = _config_lines.parse(seen.config)
+    group = None if seen.init is None else _cgroup.Cgroup.of_container(seen.init.pid, name, lines)
     if group is not None:
         return replace(
             seen, cgroup_version=group.version, cpu_generation=group.generation("cpu"), limits=group.limits()
@@ -168,15 +177,16 @@ def _with_directories(seen: Observed, spec: TaskSpec, points: list[str]) -> Obse
 def _purge(place: Layout, points: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What a purge removes, and the mounts that it leaves: the alloc's goes with the last task's directory."""
     try:
-        tasks = [entry.name for entry in os.scandir(place.root) if entry.is_dir(follow_symlinks=False)]
+        entries = {entry.name: entry.is_dir(follow_symlinks=False) for entry in os.scandir(place.root)}
     except (FileNotFoundError, NotADirectoryError):
         return (), ()
-    alone = set(tasks) <= {os.path.basename(place.alloc), os.path.basename(place.task)}
+    own = {os.path.basename(place.alloc), os.path.basename(place.task)}
+    alone = {name for name, is_directory in entries.items() if is_directory} <= own
     root = os.path.realpath(place.root)
     wanted = [os.path.join(root, os.path.basename(path)) for path in (place.task, *([place.alloc] if alone else []))]
     paths = [path for path in wanted if _tree.removable(path, points)]
     kept = [point for path in wanted for point in points if point == path or point.startswith(path + "/")]
-    if alone and not kept:
+    if alone and not kept and set(entries) <= own:
         paths.append(root)
     return tuple(paths), tuple(kept)
 

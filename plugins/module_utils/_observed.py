@@ -11,13 +11,8 @@ from dataclasses import dataclass, field
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Limits
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
+from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT, FROZEN, RUNNING, Exit
 from ansible_collections.nomadic.lxc.plugins.module_utils._volumes import Source
-
-# The states of a task. liblxc's others pass by (STARTING, STOPPING, ABORTING, FREEZING, THAWED).
-ABSENT = "absent"
-STOPPED = "stopped"
-RUNNING = "running"
-FROZEN = "frozen"
 
 
 @dataclass(frozen=True)
@@ -27,14 +22,6 @@ class Template:
     path: str
     exists: bool
     known: t.AbstractSet[str] | None
-
-
-@dataclass(frozen=True)
-class Exit:
-    """What is known of a task's end. ``ended_at``: ISO 8601, UTC; ``oom_killed``: None where the kernel did not tell."""
-
-    ended_at: str
-    oom_killed: bool | None
 
 
 @dataclass(frozen=True)

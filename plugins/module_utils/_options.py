@@ -14,9 +14,10 @@ import hashlib
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _hooks, _volumes
+from ansible_collections.nomadic.lxc.plugins.module_utils import _entries, _hooks, _volumes
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import cpu_lines, memory_lines
-from ansible_collections.nomadic.lxc.plugins.module_utils._config import Pair, canonical
+from ansible_collections.nomadic.lxc.plugins.module_utils._config import canonical
+from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import Pair
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
 from ansible_collections.nomadic.lxc.plugins.module_utils._policy import IDENTITY, POLICY
 from ansible_collections.nomadic.lxc.plugins.module_utils._template import path_of, shown
@@ -112,7 +113,7 @@ def _capability_lines(task: Declared) -> list[Pair]:
 
 def _mount_lines(task: Declared) -> list[Pair]:
     own = _volumes.own_mounts(task.layout.local, task.layout.alloc, task.layout.secrets)
-    return [("lxc.mount.entry", _volumes.render_entry(mount)) for mount in (*own, *task.resolved.mounts)]
+    return [("lxc.mount.entry", _entries.render_entry(mount)) for mount in (*own, *task.resolved.mounts)]
 
 
 def _device_lines(task: Declared) -> list[Pair]:

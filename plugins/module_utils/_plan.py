@@ -11,11 +11,12 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import _steps
 from ansible_collections.nomadic.lxc.plugins.module_utils._command import absent, command
 from ansible_collections.nomadic.lxc.plugins.module_utils._declare import converge_task, create
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, Observed
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
 from ansible_collections.nomadic.lxc.plugins.module_utils._options import Declared
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
 from ansible_collections.nomadic.lxc.plugins.module_utils._refusals import refuse
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
+from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT
 from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Plan
 
 

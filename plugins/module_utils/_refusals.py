@@ -11,9 +11,10 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._errors import (
     OptionsError,
 )
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import name_faults
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, Observed
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
+from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT
 
 
 def refuse(spec: TaskSpec, seen: Observed) -> None:

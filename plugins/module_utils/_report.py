@@ -8,12 +8,13 @@ from __future__ import annotations
 import typing as t
 from dataclasses import asdict, dataclass
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _proc, _volumes
-from ansible_collections.nomadic.lxc.plugins.module_utils._config import Pair
+from ansible_collections.nomadic.lxc.plugins.module_utils import _proc
+from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import Pair
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import seconds
+from ansible_collections.nomadic.lxc.plugins.module_utils._entries import parse_entry
 from ansible_collections.nomadic.lxc.plugins.module_utils._handle import NOT_RUNNING, Handle, render_handle
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, Exit
+from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT, Exit
 
 _MODES = {"none": "host", "veth": "bridge", "empty": "empty"}
 
@@ -80,7 +81,7 @@ def task_dict(view: TaskView) -> dict[str, t.Any]:
 
 def mounts_in(lines: t.Sequence[Pair]) -> list[dict[str, t.Any]]:
     """The bind mounts of a configuration that options made, in the form of the option ``mounts``."""
-    found = [_volumes.parse_entry(value) for key, value in lines if key == "lxc.mount.entry"]
+    found = [parse_entry(value) for key, value in lines if key == "lxc.mount.entry"]
     return [
         {"source": it.source, "target": f"/{it.target}", "read_only": it.read_only, "create": it.create}
         for it in found

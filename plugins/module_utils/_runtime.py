@@ -1,7 +1,8 @@
 # Copyright: nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The only file that touches liblxc. What it refuses comes back as RuntimeFailure, with its own last words.
+"""All that is done by liblxc (see _liblxc for what it only tells). What it refuses comes back as RuntimeFailure, with its
+own last words.
 
 All that changes a container runs in a child process (see _child): a start moves its caller into the monitor's cgroup.
 """
@@ -15,17 +16,12 @@ import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _child, _monitor
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import remove_monitor_cgroups
-from ansible_collections.nomadic.lxc.plugins.module_utils._config import Pair, parse
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import FROZEN, RUNNING, STOPPED
+from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import Pair, parse
+from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import Containers, RuntimeFailure, quiet, settled
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import wait_for_exit
 from ansible_collections.nomadic.lxc.plugins.module_utils._text import HIDDEN
 from ansible_collections.nomadic.lxc.plugins.module_utils._tree import read_text
 
-_STATES = {"STOPPED": STOPPED, "RUNNING": RUNNING, "FROZEN": FROZEN, "THAWED": RUNNING}
-
-# Seconds. A passing state that lasts longer is told as an error.
-SETTLE_TIMEOUT = 10.0
 # A start includes the container's own hooks.
 START_TIMEOUT = 120.0
 # After a failed start its monitor is still going away for a moment, and liblxc refuses the next one.
@@ -38,33 +34,11 @@ _WORDS = 12
 _LETTERS = 1500
 
 
-class RuntimeFailure(LxcTaskError):
-    """liblxc refused. ``words``: its last words, or the template's."""
-
-    def __init__(self, msg: str, words: str = "") -> None:
-        super().__init__(f"{msg}: {words}" if words else msg)
-        self.words = words
-
-
-def version() -> str:
-    """liblxc's version."""
-    import lxc
-
-    return str(lxc.version)
-
-
-def default_lxc_path() -> str:
-    """Where liblxc keeps containers unless it is told otherwise."""
-    import lxc
-
-    return str(lxc.default_config_path)
-
-
 def refused_lines(lines: t.Iterable[Pair]) -> list[Pair]:
     """The configuration lines that liblxc does not take. Nothing is written anywhere."""
     import _lxc
 
-    with _quiet():
+    with quiet():
         probe = _lxc.Container("nomadic-lxc-probe", "/nonexistent")
         return [(key, value) for key, value in lines if not _takes(probe, key, value)]
 
@@ -77,19 +51,6 @@ def _takes(probe: t.Any, key: str, value: str) -> bool:
 
 
 @contextlib.contextmanager
-def _quiet() -> t.Iterator[None]:
-    """liblxc prints to our standard error what it returns anyway."""
-    null, saved = os.open(os.devnull, os.O_WRONLY), os.dup(2)
-    try:
-        os.dup2(null, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(null)
-        os.close(saved)
-
-
-@contextlib.contextmanager
 def _in_memory(text: str) -> t.Iterator[str]:
     """A path that holds a text and is on no disk."""
     descriptor = os.memfd_create("config")
@@ -99,13 +60,13 @@ def _in_memory(text: str) -> t.Iterator[str]:
         yield f"/proc/self/fd/{descriptor}"
 
 
-class Runtime:
+class Runtime(Containers):
     """The containers of one LXC path. ``lock``: the descriptor of the call's lock.
     ``hidden``: values that no word of liblxc's or of a template's may show.
     """
 
     def __init__(self, lxc_path: str, lock: int | None = None, hidden: t.Iterable[str] = ()) -> None:
-        self.lxc_path = lxc_path
+        super().__init__(lxc_path)
         self.lock = lock
         # Shorter ones are no secrets, and would make every sentence unreadable.
         self.hidden = sorted((value for value in hidden if len(value) > 2), key=len, reverse=True)
@@ -128,27 +89,15 @@ class Runtime:
         """
         return _child.call(work, inherit=() if self.lock is None else (self.lock,), **limits)
 
-    def directory(self, name: str) -> str:
-        """A container's own directory."""
-        return os.path.join(self.lxc_path, name)
-
-    def config_file(self, name: str) -> str:
-        """A container's configuration file; one without is none for liblxc."""
-        return os.path.join(self.directory(name), "config")
-
-    def open(self, name: str, text: str | None = None) -> t.Any:
-        """The binding's object. Loading a configuration with a log file makes that file; it is removed again.
-
-        ``text`` is the configuration, if it was read already.
-        """
+    def open(self, name: str) -> t.Any:
+        """The binding's object. Loading a configuration with a log file makes that file; it is removed again."""
         import _lxc
 
-        if text is None:
-            text = read_text(self.config_file(name)) or ""
+        text = read_text(self.config_file(name)) or ""
         lines = parse(text) if "lxc.log" in text else []
         logs = [value for key, value in lines if key == "lxc.log.file" and not os.path.lexists(value)]
         try:
-            with _quiet():
+            with quiet():
                 return _lxc.Container(name, self.lxc_path)
         except RuntimeError as error:
             raise self._unloadable(f"the configuration {self.config_file(name)}", text) from error
@@ -161,7 +110,7 @@ class Runtime:
         """Raise RuntimeFailure for a configuration that liblxc can't load; nothing is written anywhere."""
         import _lxc
 
-        with _in_memory(text) as path, _quiet():
+        with _in_memory(text) as path, quiet():
             loaded = _lxc.Container(name, "/nonexistent").load_config(path)
         if not loaded:
             raise self._unloadable(f"the configuration of container {name}", text)
@@ -176,16 +125,9 @@ class Runtime:
         )
         return RuntimeFailure(f"liblxc can't load {what}", why)
 
-    def state(self, name: str, text: str | None = None) -> tuple[str, int]:
-        """A container's state and the pid of its init (-1 while nothing runs). Waits while liblxc is between two."""
-        container = self.open(name, text)
-        deadline = time.monotonic() + SETTLE_TIMEOUT
-        while (found := container.state) not in _STATES:
-            if time.monotonic() >= deadline:
-                raise RuntimeFailure(f"container {name} has been {found} for {SETTLE_TIMEOUT:g} seconds")
-            time.sleep(_PAUSE)
-        state = _STATES[found]
-        return state, -1 if state == STOPPED else int(container.init_pid)
+    def state(self, name: str) -> tuple[str, int]:
+        """A container's state and the pid of its init, as Containers tells; a configuration must be one that loads."""
+        return settled(name, self.open(name))
 
     def create(self, name: str, template: str, arguments: t.Sequence[str], default_config: str | None) -> str:
         """Make a container; returns what the template printed."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _prometheus, _runtime, _select, _stats, _tree
+from ansible_collections.nomadic.lxc.plugins.module_utils import _liblxc, _prometheus, _select, _stats, _tree
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_reader import CgroupReader
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import SECOND
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import path_fault
@@ -33,8 +34,8 @@ def stats(params: Params, check_mode: bool) -> dict[str, t.Any]:
     if fault is not None:
         raise LxcTaskError(f"textfile: {fault}")
     wanted = _select.parse_selection(params)
-    views, warnings = _select.select(wanted, _runtime.Runtime(wanted.lxc_path))
-    groups = {view.container_name: _select.group_of(view) for view in views}
+    views, warnings = _select.select(wanted, _liblxc.Containers(wanted.lxc_path))
+    groups = {view.container_name: _cgroup_of(view) for view in views}
     running = {name: group for name, group in groups.items() if group is not None}
     before: dict[str, _stats.Sample | None] = {}
     if interval > 0:
@@ -55,6 +56,14 @@ def stats(params: Params, check_mode: bool) -> dict[str, t.Any]:
         "ansible_facts": {"lxc_task_stats": usage},
         "warnings": warnings,
     }
+
+
+def _cgroup_of(view: TaskView) -> CgroupReader | None:
+    return (
+        None
+        if view.init is None
+        else CgroupReader.of_container(view.init.pid, view.container_name, view.lines, _select.hierarchies())
+    )
 
 
 def _write(path: str, views: t.Sequence[TaskView], samples: t.Mapping[str, _stats.Sample]) -> None:

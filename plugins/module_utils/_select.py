@@ -9,7 +9,12 @@ import os
 import typing as t
 from dataclasses import dataclass, replace
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup, _config, _record, _tree
+from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _record, _tree
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_mounts import (
+    Hierarchy,
+    memory_generation,
+    read_hierarchies,
+)
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import (
     DEFAULT_KILL_TIMEOUT,
     effective_kill_timeout,
@@ -17,22 +22,21 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._duration import (
 )
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import ContainerGoneError, LxcTaskError, OptionsError
 from ansible_collections.nomadic.lxc.plugins.module_utils._handle import Handle, parse_handle
-from ansible_collections.nomadic.lxc.plugins.module_utils._hooks import EXIT_FILE
 from ansible_collections.nomadic.lxc.plugins.module_utils._kept import (
-    cgroup_of,
+    EXIT_FILE,
     read_end,
     read_exit,
     read_record,
     record_file,
     runs_elsewhere,
 )
+from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import Containers, default_lxc_path
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import container_name, layout, name_faults, path_fault
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import ABSENT, RUNNING, STOPPED
 from ansible_collections.nomadic.lxc.plugins.module_utils._policy import IDENTITY, POLICY
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import identify
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
 from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView
-from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime, default_lxc_path
+from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT, RUNNING, STOPPED
 from ansible_collections.nomadic.lxc.plugins.module_utils._text import unprintable
 
 Params = t.Mapping[str, t.Any]
@@ -93,25 +97,25 @@ def parse_selection(params: Params) -> Selection:
     return Selection(path, handle, name, alloc_id, ceiling)
 
 
-def select(wanted: Selection, runtime: Runtime) -> tuple[list[TaskView], list[str]]:
+def select(wanted: Selection, containers: Containers) -> tuple[list[TaskView], list[str]]:
     """The selected tasks by container name, and warnings. Raises LxcTaskError for a handle whose container is gone.
 
     A container whose record can't be read is an error where it was asked for, and a warning where others were too.
     """
     if wanted.handle is not None:
         name = wanted.handle.container_name
-        if not os.path.isfile(runtime.config_file(name)):
+        if not os.path.isfile(containers.config_file(name)):
             raise ContainerGoneError(f"container {name} not found")
-        return [look(name, _record_of(name, wanted), wanted, runtime)], []
+        return [look(name, _record_of(name, wanted), wanted, containers)], []
     views: list[TaskView] = []
     warnings: list[str] = []
     for name in _candidates(wanted):
         try:
             record = _record_of(name, wanted)
             if record is not None and _matches(wanted, record) and record.phase == _record.READY:
-                views.append(look(name, record, wanted, runtime))
+                views.append(look(name, record, wanted, containers))
         except LxcTaskError as error:
-            if not os.path.isfile(runtime.config_file(name)):
+            if not os.path.isfile(containers.config_file(name)):
                 continue  # it was removed meanwhile
             if wanted.name is not None and name == container_name(wanted.name, wanted.alloc_id):
                 raise
@@ -144,14 +148,14 @@ def _matches(wanted: Selection, record: Record) -> bool:
     return wanted.name in (None, record.name) and wanted.alloc_id in (None, record.alloc_id)
 
 
-def look(name: str, record: Record | None, wanted: Selection, runtime: Runtime) -> TaskView:
+def look(name: str, record: Record | None, wanted: Selection, containers: Containers) -> TaskView:
     """One container as it is."""
-    config = _tree.read_text(runtime.config_file(name))
-    state, pid = (ABSENT, -1) if config is None else runtime.state(name, config)
+    config = _tree.read_text(containers.config_file(name))
+    state, pid = (ABSENT, -1) if config is None else containers.state(name)
     init = identify(pid) if pid > 0 else None
     if state == STOPPED and record is not None:
         # Started in another network namespace, where liblxc has its socket, it runs all the same.
-        init = runs_elsewhere(runtime.directory(name), record)
+        init = runs_elsewhere(containers.directory(name), record)
         state = STOPPED if init is None else RUNNING
     options = record.options if record is not None else {}
     kill_timeout = wanted.handle.kill_timeout if wanted.handle is not None else None
@@ -168,31 +172,31 @@ def look(name: str, record: Record | None, wanted: Selection, runtime: Runtime) 
         state=state,
         init=init,
         layout=place,
-        lines=_config.parse(config or ""),
+        lines=_config_lines.parse(config or ""),
         memory_mb=options.get("memory_mb"),
         cpu_shares=options.get("cpu_shares"),
         kill_timeout=effective_kill_timeout(kill_timeout, wanted.max_kill_timeout),
-        cgroup_version=_cgroup.memory_generation(hierarchies()),
+        cgroup_version=memory_generation(hierarchies()),
         created_at=record.created_at if record is not None else None,
-        ended=read_exit(runtime.directory(name), record) if state == STOPPED else None,
+        ended=read_exit(containers.directory(name), record) if state == STOPPED else None,
     )
 
 
 class Watcher:
     """What waiting for selected tasks asks of the host."""
 
-    def __init__(self, wanted: Selection, runtime: Runtime) -> None:
+    def __init__(self, wanted: Selection, containers: Containers) -> None:
         self._wanted = wanted
-        self._runtime = runtime
+        self._containers = containers
 
     def look(self, name: str) -> TaskView:
         """A task as it is now; absent, if it was removed."""
         try:
-            return look(name, _record_of(name, self._wanted), self._wanted, self._runtime)
+            return look(name, _record_of(name, self._wanted), self._wanted, self._containers)
         except LxcTaskError:
-            if os.path.isfile(self._runtime.config_file(name)):
+            if os.path.isfile(self._containers.config_file(name)):
                 raise
-            return look(name, None, self._wanted, self._runtime)
+            return look(name, None, self._wanted, self._containers)
 
     def tells(self, view: TaskView) -> bool:
         """Whether a hook of ours will tell of its end."""
@@ -200,7 +204,7 @@ class Watcher:
 
     def told(self, view: TaskView) -> TaskView | None:
         """What the hook told of the end of this run: the task stopped, or unchanged if it reboots; None before that."""
-        directory = self._runtime.directory(view.container_name)
+        directory = self._containers.directory(view.container_name)
         ended = read_end(directory)
         if ended is None or ended.init != view.init:
             return None
@@ -211,16 +215,11 @@ class Watcher:
         )
 
 
-_hierarchies: list[_cgroup.Hierarchy] = []
+_hierarchies: list[Hierarchy] = []
 
 
-def hierarchies() -> list[_cgroup.Hierarchy]:
+def hierarchies() -> list[Hierarchy]:
     """The cgroup mounts, read once in a call: they serve all tasks."""
     if not _hierarchies:
-        _hierarchies.extend(_cgroup.read_hierarchies())
+        _hierarchies.extend(read_hierarchies())
     return _hierarchies
-
-
-def group_of(view: TaskView) -> _cgroup.Cgroup | None:
-    """The cgroup of a running task; None where nothing runs."""
-    return cgroup_of(view.init, view.container_name, view.lines, hierarchies())

@@ -14,8 +14,9 @@ import time
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Cgroup
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_text import V1, V2, parse_number, parse_stat
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_mounts import V1, V2
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_reader import CgroupReader
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_text import parse_number, parse_stat
 
 SECOND = 1_000_000_000
 
@@ -111,7 +112,7 @@ def _sum(one: int | None, other: int | None) -> int | None:
 # ---- files to a sample ---------------------------------------------------------------------------------------------
 
 
-def _cpu(cgroup: Cgroup, cpu_stat: t.Mapping[str, int], clock_ticks: int) -> dict[str, int | None]:
+def _cpu(cgroup: CgroupReader, cpu_stat: t.Mapping[str, int], clock_ticks: int) -> dict[str, int | None]:
     if cgroup.generation("cpuacct") == V1:
         total = parse_number(cgroup.read("cpuacct", "cpuacct.usage"))
         stat = parse_stat(cgroup.read("cpuacct", "cpuacct.stat"))  # in clock ticks, USER_HZ
@@ -143,7 +144,7 @@ def _throttled(cpu_stat: t.Mapping[str, int]) -> dict[str, int | None]:
     }
 
 
-def _memory(cgroup: Cgroup) -> dict[str, int | None]:
+def _memory(cgroup: CgroupReader) -> dict[str, int | None]:
     def number(file: str) -> int | None:
         return parse_number(cgroup.read("memory", file))
 
@@ -170,14 +171,14 @@ def _memory(cgroup: Cgroup) -> dict[str, int | None]:
     }
 
 
-def _oom_kills_v1(cgroup: Cgroup) -> int | None:
+def _oom_kills_v1(cgroup: CgroupReader) -> int | None:
     """v1 counts a kill only in the cgroup of the process that was killed, and forgets it when that cgroup goes."""
     counts = [parse_stat(text).get("oom_kill") for text in cgroup.read_tree("memory", "memory.oom_control")]
     known = [count for count in counts if count is not None]  # Linux 4.13
     return sum(known) if known else None
 
 
-def _io(cgroup: Cgroup) -> dict[str, int | None]:
+def _io(cgroup: CgroupReader) -> dict[str, int | None]:
     if cgroup.generation("blkio") == V1:
         text = cgroup.read("blkio", "blkio.throttle.io_service_bytes_recursive")  # Linux 4.19
         if text is None:
@@ -189,7 +190,7 @@ def _io(cgroup: Cgroup) -> dict[str, int | None]:
     return {"io_read": read, "io_written": written}
 
 
-def take(cgroup: Cgroup, clock_ticks: int | None = None) -> Sample | None:
+def take(cgroup: CgroupReader, clock_ticks: int | None = None) -> Sample | None:
     """Sample a running container; None if it vanished. ``clock_ticks`` is USER_HZ, by default this host's."""
     hertz = os.sysconf("SC_CLK_TCK") if clock_ticks is None else clock_ticks
     # The clock is read right beside the CPU counters: their quotient is the percent.

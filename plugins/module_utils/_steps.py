@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._config import Pair
+from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import Pair
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,18 @@
 # Copyright: nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Volumes, mounts and devices: their strings, the policy on their sources, and LXC's mount entries. Pure.
+"""Volumes, mounts and devices: their strings, and the policy on their sources. Pure.
 
-A volume is the seed's ``source:target``; its messages are the seed's. A mount entry is a line of fstab(5), as
-``lxc.mount.entry`` takes it (lxc.container.conf(5)): blank, tab, newline and backslash are octal escapes.
+A volume is the seed's ``source:target``; its messages are the seed's.
 """
 
 from __future__ import annotations
 
 import os.path
-import re
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.nomadic.lxc.plugins.module_utils._entries import Mount
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 
 ENABLED = "lxc.volumes.enabled"
@@ -36,20 +35,6 @@ STANDARD_DEVICES = (
     "c 136:* rwm",  # pts
     "c 10:229 rwm",  # fuse
 )
-
-_ESCAPES = {" ": "\\040", "\t": "\\011", "\n": "\\012", "\\": "\\134"}
-_UNESCAPES = {escape: char for char, escape in _ESCAPES.items()}
-_ESCAPE = re.compile(r"\\(?:040|011|012|134)")
-
-
-@dataclass(frozen=True)
-class Mount:
-    """A bind mount. ``source``: absolute on the host. ``target``: inside, no slash in front. ``create``: dir or file."""
-
-    source: str
-    target: str
-    read_only: bool = False
-    create: str = "dir"
 
 
 @dataclass(frozen=True)
@@ -80,31 +65,6 @@ class Resolved:
 
     mounts: tuple[Mount, ...]
     devices: tuple[str, ...]  # "c 10:229 rwm"
-
-
-def escape(path: str) -> str:
-    """A path as a field of a mount entry."""
-    return "".join(_ESCAPES.get(char, char) for char in path)
-
-
-def unescape(field: str) -> str:
-    """The path in a field of a mount entry."""
-    return _ESCAPE.sub(lambda match: _UNESCAPES[match[0]], field)
-
-
-def render_entry(mount: Mount) -> str:
-    """The value of ``lxc.mount.entry``."""
-    mode = "ro" if mount.read_only else "rw"
-    return f"{escape(mount.source)} {escape(mount.target)} none {mode},bind,create={mount.create} 0 0"
-
-
-def parse_entry(entry: str) -> Mount | None:
-    """The bind mount that an entry of ours makes; None for an entry of another form."""
-    fields = entry.split(" ")
-    match = re.fullmatch(r"(ro|rw),bind,create=(dir|file)", fields[3]) if len(fields) == 6 else None
-    if match is None:
-        return None
-    return Mount(unescape(fields[0]), unescape(fields[1]), match[1] == "ro", match[2])
 
 
 def parse_volume(entry: str) -> tuple[str, str]:

@@ -89,7 +89,10 @@ def declared(asked: TaskSpec, seen: Observed) -> Declared:
 def nothing(asked: TaskSpec, **other: t.Any) -> Observed:
     """No container, no directories, and a template that is installed."""
     return replace(
-        Observed(cgroup_version=1, cpu_generation=1, host=host_of(asked), task_dir=place_of(asked).task, template=BUSYBOX), **other
+        Observed(
+            cgroup_version=1, cpu_generation=1, host=host_of(asked), task_dir=place_of(asked).task, template=BUSYBOX
+        ),
+        **other,
     )
 
 

@@ -14,18 +14,21 @@ from pathlib import Path
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Cgroup
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_files import read_hierarchies, remove_monitor_cgroups
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_text import (
-    MIB,
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_files import remove_monitor_cgroups
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_mounts import (
     V1,
     V2,
+    memory_generation,
+    parse_mountinfo,
+    read_hierarchies,
+)
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_text import (
+    MIB,
     Limits,
     container_path,
     cpu_lines,
-    memory_generation,
     memory_lines,
     parse_membership,
-    parse_mountinfo,
     parse_number,
     parse_stat,
     same_memory,

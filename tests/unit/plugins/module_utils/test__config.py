@@ -15,12 +15,10 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._config import (
     canonical,
     converge,
     owner_refuses,
-    parse,
-    parse_line,
     quote,
     render,
-    unquote,
 )
+from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import parse, parse_line, unquote
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 

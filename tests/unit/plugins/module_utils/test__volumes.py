@@ -11,21 +11,23 @@ import tempfile
 import typing as t
 
 import pytest
+from ansible_collections.nomadic.lxc.plugins.module_utils._entries import (
+    Mount,
+    escape,
+    parse_entry,
+    render_entry,
+    unescape,
+)
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._volumes import (
-    Mount,
     Resolved,
     Source,
     Wanted,
-    escape,
     inside,
     own_mounts,
-    parse_entry,
     parse_volume,
-    render_entry,
     resolve,
     target_fault,
-    unescape,
     wanted,
 )
 from hypothesis import example, given

@@ -16,7 +16,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._config import (
     parse_line,
     render,
 )
-from ansible_collections.nomadic.lxc.plugins.module_utils._volumes import Mount, render_entry
+from ansible_collections.nomadic.lxc.plugins.module_utils._entries import Mount, render_entry
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.builders import declared, nothing, task
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.liblxc import Liblxc
 from hypothesis import example, given

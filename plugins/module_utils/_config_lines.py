@@ -1,0 +1,41 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lines of an LXC configuration file. Pure.
+
+The syntax is lxc.container.conf(5)'s: ``key = value`` lines, ``#`` comments, an optional pair of quotes around a value
+(liblxc 5.0.2 and 6.0.4, confile.c parse_line).
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+Pair = t.Tuple[str, str]
+
+# What liblxc takes off the ends of a key and a value.
+BLANKS = " \t\n"
+# What ends a line for liblxc.
+LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+def unquote(text: str) -> str:
+    """The value that liblxc reads."""
+    value = text.strip(BLANKS)
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
+
+
+def parse_line(line: str) -> Pair | None:
+    """Key and value of a line; None for a comment, an empty line, and what is neither."""
+    text = line.strip(BLANKS)
+    key, equals, value = text.partition("=")
+    if not equals or text.startswith("#"):
+        return None
+    return key.strip(BLANKS), unquote(value)
+
+
+def parse(text: str) -> list[Pair]:
+    """All keys and values, in order. Takes any text."""
+    lines = (line for line in LINE_END.split(text) if "=" in line)
+    return [pair for pair in map(parse_line, lines) if pair is not None]
