@@ -19,7 +19,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._plan import make_plan
 from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView, task_dict
 from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime, refused_lines
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec, parse_task
-from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT
+from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT, STOPPED
 from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Plan
 from ansible_collections.nomadic.lxc.plugins.module_utils._work import Outcome
 
@@ -49,12 +49,13 @@ def _locked(spec: TaskSpec, faults: list[str], runtime: Runtime, check_mode: boo
     if faults:
         raise OptionsError(faults)
     plan = make_plan(spec, seen, declared)
-    outcome = Outcome()
+    warnings = list(plan.warnings)
+    outcome, after = Outcome(), seen
     if not check_mode and plan.changed:
         outcome = apply(plan.steps, spec, seen, runtime)
         after = observe(spec, runtime)[1]
-    else:
-        after = seen
+        if plan.starts and after.state == STOPPED:
+            warnings.append(f"container {spec.container_name} started, but its init has ended already: see its log")
     task = task_dict(_view(spec, after, plan, check_mode))
     result = {
         "changed": plan.changed,
@@ -63,7 +64,7 @@ def _locked(spec: TaskSpec, faults: list[str], runtime: Runtime, check_mode: boo
         "handle": task["handle"],
         "task": task,
         "forced": outcome.forced,
-        "warnings": list(plan.warnings),
+        "warnings": warnings,
         "ansible_facts": {"lxc_task": task},
     }
     if spec.verbose:
