@@ -23,6 +23,9 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_text import (
     whole_pages,
 )
 
+# Hierarchies without any of these are not looked for: nothing is read there.
+_CONTROLLERS = frozenset({"blkio", "cpu", "cpuacct", "io", "memory", "pids"})
+
 _Kind = t.TypeVar("_Kind", bound="CgroupReader")
 
 
@@ -58,6 +61,8 @@ class CgroupReader:
         unified: str | None = None
         own: dict[str, str] = {}  # the paths are mostly the same in all hierarchies
         for controllers, path in parse_membership(text):
+            if controllers and controllers.isdisjoint(_CONTROLLERS):
+                continue
             if path not in own:
                 own[path] = container_path(path, container_name, cgroup_dir)
             directory = files.visible_directory(own[path], controllers, mounts, root)

@@ -35,7 +35,9 @@ def parse_line(line: str) -> Pair | None:
     return key.strip(BLANKS), unquote(value)
 
 
-def parse(text: str) -> list[Pair]:
-    """All keys and values, in order. Takes any text."""
-    lines = (line for line in LINE_END.split(text) if "=" in line)
+def parse(text: str, wanted: t.Pattern[str] | None = None) -> list[Pair]:
+    """All keys and values, in order. Takes any text. ``wanted``: only of lines that it finds something in."""
+    lines = [line for line in LINE_END.split(text) if "=" in line]
+    if wanted is not None:
+        lines = [line for line in lines if wanted.search(line)]
     return [pair for pair in map(parse_line, lines) if pair is not None]

@@ -71,9 +71,10 @@ class Containers:
         """A container's configuration file; one without is none for liblxc."""
         return os.path.join(self.directory(name), "config")
 
-    def state(self, name: str) -> tuple[str, int]:
+    def state(self, name: str, known_pid: int | None = None) -> tuple[str, int]:
         """A container's state and the pid of its init (-1 while nothing runs). Waits while liblxc is between two.
 
+        ``known_pid`` is that of its init, where the caller knows it already: every question costs a turn of its monitor.
         Its configuration is not loaded: that costs time, makes the log file that it names, and fails if it is broken.
         """
         import _lxc
@@ -82,10 +83,10 @@ class Containers:
             container = _lxc.Container(name, _NOWHERE)
             if not container.set_config_path(self.lxc_path):
                 raise RuntimeFailure(f"liblxc can't look for containers in {self.lxc_path}")
-        return settled(name, container)
+        return settled(name, container, known_pid)
 
 
-def settled(name: str, container: t.Any) -> tuple[str, int]:
+def settled(name: str, container: t.Any, known_pid: int | None = None) -> tuple[str, int]:
     """The state and the pid of the init of a container that the binding has opened; see Containers.state."""
     deadline = time.monotonic() + SETTLE_TIMEOUT
     while (found := container.state) not in _STATES:
@@ -93,4 +94,6 @@ def settled(name: str, container: t.Any) -> tuple[str, int]:
             raise RuntimeFailure(f"container {name} has been {found} for {SETTLE_TIMEOUT:g} seconds")
         time.sleep(_PAUSE)
     state = _STATES[found]
-    return state, -1 if state == STOPPED else int(container.init_pid)
+    if state == STOPPED:
+        return state, -1
+    return state, int(container.init_pid) if known_pid is None else known_pid

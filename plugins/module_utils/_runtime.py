@@ -125,9 +125,9 @@ class Runtime(Containers):
         )
         return RuntimeFailure(f"liblxc can't load {what}", why)
 
-    def state(self, name: str) -> tuple[str, int]:
+    def state(self, name: str, known_pid: int | None = None) -> tuple[str, int]:
         """A container's state and the pid of its init, as Containers tells; a configuration must be one that loads."""
-        return settled(name, self.open(name))
+        return settled(name, self.open(name), known_pid)
 
     def create(self, name: str, template: str, arguments: t.Sequence[str], default_config: str | None) -> str:
         """Make a container; returns what the template printed."""

@@ -34,7 +34,7 @@ def stats(params: Params, check_mode: bool) -> dict[str, t.Any]:
     if fault is not None:
         raise LxcTaskError(f"textfile: {fault}")
     wanted = _select.parse_selection(params)
-    views, warnings = _select.select(wanted, _liblxc.Containers(wanted.lxc_path))
+    views, warnings = _select.select(wanted, _liblxc.Containers(wanted.lxc_path), ask=False)
     groups = {view.container_name: _cgroup_of(view) for view in views}
     running = {name: group for name, group in groups.items() if group is not None}
     before: dict[str, _stats.Sample | None] = {}

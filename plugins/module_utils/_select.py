@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import typing as t
 from dataclasses import dataclass, replace
 
@@ -43,6 +44,10 @@ Params = t.Mapping[str, t.Any]
 
 # What the modules that only look have in common.
 ARGUMENTS: dict[str, dict[str, t.Any]] = {**IDENTITY, **POLICY}
+
+
+# The lines of a configuration that a look needs: mounts, network, our hook at the end, where the cgroups are.
+_LINES = re.compile(r"lxc\.(mount\.entry|net\.|hook\.stop|cgroup\.dir)")
 
 
 @dataclass(frozen=True)
@@ -97,8 +102,9 @@ def parse_selection(params: Params) -> Selection:
     return Selection(path, handle, name, alloc_id, ceiling)
 
 
-def select(wanted: Selection, containers: Containers) -> tuple[list[TaskView], list[str]]:
+def select(wanted: Selection, containers: Containers, ask: bool = True) -> tuple[list[TaskView], list[str]]:
     """The selected tasks by container name, and warnings. Raises LxcTaskError for a handle whose container is gone.
+    ``ask``: see look.
 
     A container whose record can't be read is an error where it was asked for, and a warning where others were too.
     """
@@ -106,14 +112,14 @@ def select(wanted: Selection, containers: Containers) -> tuple[list[TaskView], l
         name = wanted.handle.container_name
         if not os.path.isfile(containers.config_file(name)):
             raise ContainerGoneError(f"container {name} not found")
-        return [look(name, _record_of(name, wanted), wanted, containers)], []
+        return [look(name, _record_of(name, wanted), wanted, containers, ask)], []
     views: list[TaskView] = []
     warnings: list[str] = []
     for name in _candidates(wanted):
         try:
             record = _record_of(name, wanted)
             if record is not None and _matches(wanted, record) and record.phase == _record.READY:
-                views.append(look(name, record, wanted, containers))
+                views.append(look(name, record, wanted, containers, ask))
         except LxcTaskError as error:
             if not os.path.isfile(containers.config_file(name)):
                 continue  # it was removed meanwhile
@@ -148,15 +154,21 @@ def _matches(wanted: Selection, record: Record) -> bool:
     return wanted.name in (None, record.name) and wanted.alloc_id in (None, record.alloc_id)
 
 
-def look(name: str, record: Record | None, wanted: Selection, containers: Containers) -> TaskView:
-    """One container as it is."""
+def look(name: str, record: Record | None, wanted: Selection, containers: Containers, ask: bool = True) -> TaskView:
+    """One container as it is. ``ask``: whether liblxc is asked even if the init of the last start is known to live: it
+    tells a frozen task from a running one.
+    """
     config = _tree.read_text(containers.config_file(name))
-    state, pid = (ABSENT, -1) if config is None else containers.state(name)
-    init = identify(pid) if pid > 0 else None
-    if state == STOPPED and record is not None:
-        # Started in another network namespace, where liblxc has its socket, it runs all the same.
-        init = runs_elsewhere(containers.directory(name), record)
-        state = STOPPED if init is None else RUNNING
+    # A hook has kept it, or the record: it lives also if liblxc, in another network namespace, calls the container stopped.
+    init = runs_elsewhere(containers.directory(name), record) if record is not None and config is not None else None
+    if config is None:
+        state = ABSENT
+    elif init is None:
+        state, pid = containers.state(name)
+        init = identify(pid) if pid > 0 else None
+    else:
+        state = containers.state(name, init.pid)[0] if ask else RUNNING
+        state = RUNNING if state == STOPPED else state
     options = record.options if record is not None else {}
     kill_timeout = wanted.handle.kill_timeout if wanted.handle is not None else None
     if kill_timeout is None:
@@ -172,7 +184,7 @@ def look(name: str, record: Record | None, wanted: Selection, containers: Contai
         state=state,
         init=init,
         layout=place,
-        lines=_config_lines.parse(config or ""),
+        lines=_config_lines.parse(config or "", _LINES),
         memory_mb=options.get("memory_mb"),
         cpu_shares=options.get("cpu_shares"),
         kill_timeout=effective_kill_timeout(kill_timeout, wanted.max_kill_timeout),
