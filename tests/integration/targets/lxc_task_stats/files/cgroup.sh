@@ -10,14 +10,15 @@ pid=$1 action=$2
 
 # The directory of each hierarchy, cut behind the part that liblxc made: its controllers, a blank, the directory.
 directories() {
-    local number controllers path point
-    while IFS=: read -r number controllers path; do
+    local controllers path point
+    while IFS=: read -r _ controllers path; do
         if [ -n "$controllers" ]; then
             point=$(awk -v names="$controllers" '/ - cgroup / && index("," $NF ",", "," names ",") {print $5; exit}' /proc/self/mountinfo)
         else
             point=$(awk '/ - cgroup2 / {print $5; exit}' /proc/self/mountinfo)
         fi
-        [ -z "$point" ] || echo "${controllers:-unified} $point$(sed 's,\(/lxc\.payload\.[^/]*\).*,\1,' <<<"$path")"
+        [[ ! $path =~ ^(.*/lxc\.payload\.[^/]*) ]] || path=${BASH_REMATCH[1]}
+        [ -z "$point" ] || echo "${controllers:-unified} $point$path"
     done <"/proc/$pid/cgroup"
 }
 
