@@ -26,13 +26,18 @@ def secrets_hook(secrets: str) -> str:
     return _command(f"mountpoint -q {place} || mount -t tmpfs -o nosuid,nodev,noexec,{SECRETS_OPTIONS} tmpfs {place}")
 
 
+def _only_for(directory: str) -> str:
+    """A copy of the container brings our lines along, but what is kept here is not of it: liblxc's first word is the name."""
+    return f'[ "$0" = {shlex.quote(os.path.basename(directory))} ] || exit 0;'
+
+
 def run_hook(directory: str) -> str:
     """At a start: keep who the init is (pid, start time in ticks, boot: see proc(5)), and its cgroups while it is still in
     the container's own.
     """
     file = shlex.quote(os.path.join(directory, RUN_FILE))
     return _command(
-        "{ read -r boot </proc/sys/kernel/random/boot_id; read -r stat </proc/$LXC_PID/stat;"
+        f"{_only_for(directory)} {{ read -r boot </proc/sys/kernel/random/boot_id; read -r stat </proc/$LXC_PID/stat;"
         ' set -- ${stat##*) }; shift 19; echo "$LXC_PID $1 $boot";'
         f' while read -r line; do echo "$line"; done </proc/$LXC_PID/cgroup; }} >{file} || :'
     )
@@ -48,7 +53,7 @@ def exit_hook(directory: str) -> str:
     """
     run, file = (shlex.quote(os.path.join(directory, name)) for name in (RUN_FILE, EXIT_FILE))
     return _command(
-        "old= new=; {"
+        f"{_only_for(directory)} old= new=; {{"
         " read -r init;"
         ' while IFS=: read -r _ names path; do case ",$names," in *,memory,*) old=$path;; ,,) new=$path;; esac; done;'
         f" }} <{run};"

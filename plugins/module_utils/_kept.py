@@ -9,6 +9,7 @@ import os
 from dataclasses import dataclass
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _record, _tree
+from ansible_collections.nomadic.lxc.plugins.module_utils._names import container_name
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, alive, iso
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import Exit
@@ -47,6 +48,12 @@ def read_record(path: str) -> Record | None:
     """The record in a file; None if there is none. Raises LxcTaskError for one that can't be read."""
     text = _tree.read_text(path)
     return None if text is None else _record.parse_record(text, path)
+
+
+def own_record(lxc_path: str, name: str) -> Record | None:
+    """A container's record; None also for one that a copy of another container has brought along: it says whose it is."""
+    record = read_record(record_file(lxc_path, name))
+    return record if record is not None and container_name(record.name, record.alloc_id) == name else None
 
 
 def read_run(directory: str) -> InitId | None:

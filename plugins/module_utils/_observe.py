@@ -19,9 +19,9 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _volumes,
 )
 from ansible_collections.nomadic.lxc.plugins.module_utils._kept import (
+    own_record,
     read_exit,
     read_record,
-    record_file,
     runs_elsewhere,
 )
 from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import RuntimeFailure
@@ -66,7 +66,7 @@ def observe(spec: TaskSpec, runtime: Runtime) -> tuple[TaskSpec, Observed]:
     """Look at a task's host. Returns the spec as adopt makes it, and what is."""
     name, path = spec.container_name, spec.lxc_path
     directory, aside = runtime.directory(name), aside_directory(path, name)
-    record = read_record(record_file(path, name))
+    record = own_record(path, name)
     defined = os.path.isfile(runtime.config_file(name))
     kept = os.path.isdir(aside)
     former = read_record(os.path.join(aside, _record.FILE)) if kept else None

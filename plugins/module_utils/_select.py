@@ -25,10 +25,9 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._errors import Contain
 from ansible_collections.nomadic.lxc.plugins.module_utils._handle import Handle, parse_handle
 from ansible_collections.nomadic.lxc.plugins.module_utils._kept import (
     EXIT_FILE,
+    own_record,
     read_end,
     read_exit,
-    read_record,
-    record_file,
     runs_elsewhere,
 )
 from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import Containers, default_lxc_path
@@ -130,11 +129,10 @@ def select(wanted: Selection, containers: Containers, ask: bool = True) -> tuple
 
 
 def _record_of(name: str, wanted: Selection) -> Record | None:
-    file = record_file(wanted.lxc_path, name)
     try:
-        return read_record(file)
+        return own_record(wanted.lxc_path, name)
     except OSError as error:
-        raise LxcTaskError(f"the record {file} can't be read: {error.strerror}") from error
+        raise LxcTaskError(f"the record of container {name} can't be read: {error.strerror}") from error
 
 
 def _candidates(wanted: Selection) -> list[str]:
