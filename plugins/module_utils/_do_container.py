@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _config, _mounts, _record, _steps, _tree
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._observe import aside_directory
+from ansible_collections.nomadic.lxc.plugins.module_utils._observe import aside_directory, making_mark
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import iso
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import STOPPED
@@ -37,10 +37,15 @@ def create(work: Work, step: _steps.Create) -> None:
     with contextlib.suppress(FileExistsError):
         os.mkdir(work.directory, 0o755)
     work.then("remove the container", lambda: remove_container(work))
+    mark = making_mark(work.spec.lxc_path, work.name)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(os.path.dirname(mark), 0o700)
+    _tree.write_atomically(mark, str(os.stat(work.directory).st_ino))
     work.write_record(record)
     work.outcome.template_output = work.runtime.create(work.name, step.template, step.arguments, step.default_config)
     text = _tree.read_text(work.runtime.config_file(work.name)) or ""
     work.write_record(replace(record, base=tuple(_config.base_of(text))))
+    _unmark(work)
 
 
 def remove_container(work: Work) -> None:
@@ -59,7 +64,14 @@ def remove_container(work: Work) -> None:
         kept = _tree.remove(directory, _mounts.read_mount_points())
         if kept:
             raise LxcTaskError(f"{', '.join(kept)} is mounted in {directory}")
+    _unmark(work)
     work.runtime.sweep(work.name, payload=True)
+
+
+def _unmark(work: Work) -> None:
+    mark = making_mark(work.spec.lxc_path, work.name)
+    unlink(mark)
+    remove_if_empty(os.path.dirname(mark))
 
 
 def remove_half_made(work: Work, _step: _steps.RemoveHalfMade) -> None:

@@ -43,6 +43,23 @@ def aside_directory(lxc_path: str, name: str) -> str:
     return os.path.join(lxc_path, ASIDE, name)
 
 
+def making_mark(lxc_path: str, name: str) -> str:
+    """Where it stands that a container is being made: liblxc removes what it failed to make, our record first perhaps, and
+    may be killed at that. It holds the inode number of the container's directory. No name begins with ``+``.
+    """
+    return os.path.join(lxc_path, ASIDE, f"+{name}")
+
+
+def _is_marked(lxc_path: str, name: str, directory: str) -> bool:
+    mark = _tree.read_text(making_mark(lxc_path, name))
+    if mark is None:
+        return False
+    try:
+        return mark == str(os.stat(directory, follow_symlinks=False).st_ino)
+    except FileNotFoundError:
+        return True
+
+
 def adopt(spec: TaskSpec, record: Record | None) -> TaskSpec:
     """The spec with what only the record knows: whose container a handle's is, and where a command's task lives."""
     if record is None:
@@ -73,6 +90,8 @@ def observe(spec: TaskSpec, runtime: Runtime) -> tuple[TaskSpec, Observed]:
     half_made = record is not None and record.phase == _record.MAKING
     if record is None and not defined and os.path.isdir(directory):
         half_made = set(os.listdir(directory)) <= {f"{_record.FILE}.new"}
+    if record is None and _is_marked(path, name, directory):
+        half_made = True
     restored = former is not None and (half_made or not os.path.lexists(directory))
     if restored:
         # What the next run puts back counts: the former container, which does not run.
