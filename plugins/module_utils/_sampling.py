@@ -25,6 +25,8 @@ ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
 
 # node_exporter runs as a user of its own.
 TEXTFILE_MODE = 0o644
+# Seconds: more than anybody waits, and less than is too much for time.sleep.
+_LONGEST_SLEEP = 10.0**9
 
 
 def stats(params: Params, check_mode: bool) -> dict[str, t.Any]:
@@ -40,7 +42,7 @@ def stats(params: Params, check_mode: bool) -> dict[str, t.Any]:
     before: dict[str, _stats.Sample | None] = {}
     if interval > 0:
         before = {name: _stats.take(group) for name, group in running.items()}
-        time.sleep(interval)
+        time.sleep(min(interval, _LONGEST_SLEEP))
     samples: dict[str, _stats.Sample] = {}
     for name, group in running.items():
         sample = _stats.take(group) if before.get(name) is not None or interval == 0 else None

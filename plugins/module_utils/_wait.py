@@ -170,9 +170,15 @@ class _Waiting:
         return None if same_pid and not self._rebooted(name, now) else now
 
     def _rebooted(self, name: str, view: TaskView) -> bool:
-        """Whether the new init is the former monitor's child: it rebooted. Else somebody has started the task again."""
-        monitor = self._monitors.get(name)
-        return view.init is not None and (name not in self._monitors or parent(view.init.pid) == monitor)
+        """Whether the new init is the former monitor's child: it rebooted. Else somebody has started the task again.
+
+        One that is gone again is watched as well: what became of it is asked next. So is one whose former monitor was gone
+        before it could be looked at.
+        """
+        if view.init is None:
+            return False
+        monitor = parent(view.init.pid)
+        return monitor is None or self._monitors.get(name) in (None, monitor)
 
     def views(self) -> list[TaskView]:
         """All tasks, those that run on as they are now."""
