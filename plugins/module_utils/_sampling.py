@@ -37,7 +37,7 @@ def stats(params: Params, check_mode: bool) -> dict[str, t.Any]:
         raise LxcTaskError(f"textfile: {fault}")
     wanted = _select.parse_selection(params)
     views, warnings = _select.select(wanted, _liblxc.Containers(wanted.lxc_path), ask=False)
-    groups = {view.container_name: _cgroup_of(view) for view in views}
+    groups = {view.container_name: cgroup_of(view) for view in views}
     running = {name: group for name, group in groups.items() if group is not None}
     before: dict[str, _stats.Sample | None] = {}
     if interval > 0:
@@ -60,12 +60,11 @@ def stats(params: Params, check_mode: bool) -> dict[str, t.Any]:
     }
 
 
-def _cgroup_of(view: TaskView) -> CgroupReader | None:
-    return (
-        None
-        if view.init is None
-        else CgroupReader.of_container(view.init.pid, view.container_name, view.lines, _select.hierarchies())
-    )
+def cgroup_of(view: TaskView) -> CgroupReader | None:
+    """The cgroup of a running task; None where nothing runs."""
+    if view.init is None:
+        return None
+    return CgroupReader.of_container(view.init.pid, view.container_name, view.lines, _select.hierarchies())
 
 
 def _write(path: str, views: t.Sequence[TaskView], samples: t.Mapping[str, _stats.Sample]) -> None:

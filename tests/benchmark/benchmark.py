@@ -1,23 +1,36 @@
 # Copyright: nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a look at many tasks costs, beside what others cost on the same host in the same run. Started by ``run``."""
+"""What looking at many tasks and waiting for one cost, beside what others cost on the same host. Started by ``run``."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
+import resource
+import select
+import signal
 import subprocess
 import sys
 import time
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _converge, _runtime, _sampling, _select, _spec, _stats
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _converge,
+    _facts,
+    _liblxc,
+    _sampling,
+    _select,
+    _spec,
+    _stats,
+)
 
-# The ratios that must hold.
+# The ratios that must hold, and how many milliseconds after a death a wait must have noticed it, and be back.
 SAMPLE_GOAL = 0.1
 COMMAND_GOAL = 1.3
+WAIT_GOAL = 50.0
 NAME = "bench-{:03d}"
 
 
@@ -27,9 +40,9 @@ def defaults(spec: t.Mapping[str, t.Mapping[str, t.Any]], **given: t.Any) -> dic
 
 
 @contextlib.contextmanager
-def running(count: int, place: str) -> t.Iterator[dict[str, t.Any]]:
-    """So many running busybox tasks; yields the options that say where they are. Removes them."""
-    where = {"lxc_path": os.path.join(place, "lxc"), "alloc_dir": os.path.join(place, "alloc"), "network_mode": "empty"}
+def running(count: int, bridged: int, place: str) -> t.Iterator[dict[str, t.Any]]:
+    """So many running busybox tasks, some on a bridge; yields the options that say where they are. Removes them."""
+    where = {"lxc_path": os.path.join(place, "lxc"), "alloc_dir": os.path.join(place, "alloc")}
 
     def task(number: int, **options: t.Any) -> None:
         params = defaults(_spec.ARGUMENT_SPEC, **where, name=NAME.format(number), **options)
@@ -37,29 +50,38 @@ def running(count: int, place: str) -> t.Iterator[dict[str, t.Any]]:
 
     try:
         for number in range(count):
-            task(number, template="busybox", memory_mb=64, cpu_shares=512)
+            mode = "bridge" if number < bridged else "empty"
+            task(number, template="busybox", memory_mb=64, cpu_shares=512, network_mode=mode)
         yield where
     finally:
         for number in range(count):
             task(number, state="absent", kill_timeout="1ms", purge=True)
 
 
-def seconds(call: t.Callable[[], t.Any]) -> float:
-    """How long a call takes."""
-    start = time.perf_counter()
+Cost = t.Tuple[float, float]  # seconds of time, and of CPU time of child processes
+
+
+def cost(call: t.Callable[[], t.Any]) -> Cost:
+    """What a call costs."""
+
+    def used() -> float:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    start, before = time.perf_counter(), used()
     call()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, used() - before
 
 
-def interleaved(calls: t.Mapping[str, t.Callable[[], t.Any]], rounds: int) -> dict[str, float]:
-    """The least time of each, since all above it is what else the host did. Taken in turns; the first one warms up."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
+def interleaved(calls: t.Mapping[str, t.Callable[[], t.Any]], rounds: int) -> dict[str, Cost]:
+    """The least cost of each, since all above it is what else the host did. Taken in turns; the first one warms up."""
+    costs: dict[str, list[Cost]] = {name: [] for name in calls}
     for turn in range(rounds + 1):
         for name, call in calls.items():
-            taken = seconds(call)
+            taken = cost(call)
             if turn > 0:
-                times[name].append(taken)
-    return {name: min(values) for name, values in times.items()}
+                costs[name].append(taken)
+    return {name: (min(it[0] for it in every), min(it[1] for it in every)) for name, every in costs.items()}
 
 
 def quiet(*command: str) -> None:
@@ -73,9 +95,8 @@ def samples(where: t.Mapping[str, t.Any], count: int, rounds: int) -> dict[str, 
     """Seconds for one task: its sample alone, its sample with the look for it, and lxc-info."""
     params = defaults(_sampling.ARGUMENT_SPEC, **where)
     wanted = _select.parse_selection(params)
-    runtime = _runtime.Runtime(wanted.lxc_path)
-    views, _warnings = _select.select(wanted, runtime)
-    groups = [group for group in map(_select.group_of, views) if group is not None]
+    views, _warnings = _select.select(wanted, _liblxc.Containers(wanted.lxc_path))
+    groups = [group for group in map(_sampling.cgroup_of, views) if group is not None]
     if len(groups) != count:
         sys.exit(f"{len(groups)} of {count} tasks run")
 
@@ -92,11 +113,11 @@ def samples(where: t.Mapping[str, t.Any], count: int, rounds: int) -> dict[str, 
             quiet("lxc-info", "-P", where["lxc_path"], "-n", NAME.format(number))
 
     calls = {"a sample": take, "a look and a sample": look_and_take, "lxc-info": lxc_info}
-    return {name: taken / count for name, taken in interleaved(calls, rounds).items()}
+    return {name: taken / count for name, (taken, _cpu) in interleaved(calls, rounds).items()}
 
 
-def commands(ansible: str, where: t.Mapping[str, t.Any], rounds: int) -> dict[str, float]:
-    """Seconds of whole commands over all tasks, all with the system's Python."""
+def commands(ansible: str, where: t.Mapping[str, t.Any], rounds: int) -> dict[str, Cost]:
+    """What it takes in whole commands over all tasks, all with the system's Python."""
 
     def command(module: str, options: str = "") -> t.Callable[[], None]:
         call = [ansible, "localhost", "-e", f"ansible_python_interpreter={sys.executable}", "-m", module]
@@ -111,10 +132,39 @@ def commands(ansible: str, where: t.Mapping[str, t.Any], rounds: int) -> dict[st
     return interleaved(calls, rounds)
 
 
+def waits(where: t.Mapping[str, t.Any], rounds: int) -> tuple[float, float]:
+    """The most milliseconds from the death of an init until a wait in another process noticed it, and was back."""
+    noticed, back = [], []
+    for number in range(rounds):
+        name = NAME.format(number)
+        params = defaults(_facts.ARGUMENT_SPEC, **where, name=name, wait="exited")
+        pid = _facts.facts({**params, "wait": None}, False)["tasks"][0]["init_pid"]
+        readable, writable = os.pipe()
+        child = os.fork()
+        if child == 0:
+            waited = _facts.facts(params, False)["waited"]
+            os.write(writable, json.dumps([waited["noticed_at"][name], time.time_ns()]).encode())
+            os._exit(0)
+        time.sleep(0.5)
+        descriptor = os.pidfd_open(pid)
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        os.kill(pid, signal.SIGKILL)
+        poll.poll()
+        death = time.time_ns()
+        moments = json.loads(os.read(readable, 1000))
+        noticed.append((moments[0] - death) / 1e6)
+        back.append((moments[1] - death) / 1e6)
+        os.waitpid(child, 0)
+        for used in (descriptor, readable, writable):
+            os.close(used)
+    return max(noticed), max(back)
+
+
 def judge(what: str, ratio: float, goal: float) -> bool:
-    """Print a ratio beside its goal; whether it is met."""
+    """Print a number beside its goal; whether it is met."""
     met = ratio <= goal
-    print(f"{what:<62} {ratio:6.3f}   goal: at most {goal:g}   {'met' if met else 'MISSED'}")
+    print(f"{what:<62} {ratio:8.3f}   goal: at most {goal:g}   {'met' if met else 'MISSED'}")
     return met
 
 
@@ -127,20 +177,25 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     print(f"making {options.tasks} running tasks ...", flush=True)
-    with running(options.tasks, options.place) as where:
+    with running(options.tasks, options.rounds, options.place) as where:
         print("measuring ...", flush=True)
         one = samples(where, options.tasks, options.rounds)
         whole = commands(options.ansible, where, options.rounds)
-    print(f"\nthe least of {options.rounds} rounds, {options.tasks} running tasks")
+        noticed, back = waits(where, options.rounds)
+    print(f"\n{options.tasks} running tasks; the least of {options.rounds} rounds")
     for name, taken in one.items():
-        print(f"{name + ', one task':<62} {taken * 1000:8.2f} ms")
-    for name, taken in whole.items():
-        print(f"{'ansible -m ' + name:<62} {taken * 1000:8.0f} ms")
-    ping = whole["ansible.builtin.ping"]
+        print(f"{name + ', one task':<62} {taken * 1000:8.3f} ms")
+    for name, (taken, cpu) in whole.items():
+        print(f"{'ansible -m ' + name:<62} {taken * 1000:8.0f} ms, of CPU time {cpu * 1000:.0f} ms")
+    ping, ping_cpu = whole["ansible.builtin.ping"]
     met = [judge("a sample / lxc-info", one["a sample"] / one["lxc-info"], SAMPLE_GOAL)]
-    met.append(judge("a look and a sample / lxc-info", one["a look and a sample"] / one["lxc-info"], SAMPLE_GOAL))
+    print(f"{'a look and a sample / lxc-info':<62} {one['a look and a sample'] / one['lxc-info']:8.3f}")
     for name in ("nomadic.lxc.lxc_task_facts", "nomadic.lxc.lxc_task_stats"):
-        met.append(judge(f"{name} / ping, whole commands", whole[name] / ping, COMMAND_GOAL))
+        taken, cpu = whole[name]
+        met.append(judge(f"{name} / ping", taken / ping, COMMAND_GOAL))
+        print(f"{name + ' / ping, by CPU time':<62} {cpu / ping_cpu:8.3f}")
+    met.append(judge("from death to notice, the most, in ms", noticed, WAIT_GOAL))
+    met.append(judge("from death to the end of the wait, the most, in ms", back, WAIT_GOAL))
     sys.exit(0 if all(met) else 1)
 
 

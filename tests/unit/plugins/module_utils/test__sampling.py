@@ -33,7 +33,7 @@ class Host:
         self.taken: t.List[str] = []
         self.between: t.Callable[[], None] = lambda: None
         monkeypatch.setattr(_liblxc, "Containers", lambda path: self.told)
-        monkeypatch.setattr(_sampling, "_cgroup_of", self.cgroup_of)
+        monkeypatch.setattr(_sampling, "cgroup_of", self.cgroup_of)
         monkeypatch.setattr(_sampling.time, "sleep", self.sleep)
         take = _stats.take
 
