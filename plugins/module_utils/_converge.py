@@ -16,11 +16,12 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import default
 from ansible_collections.nomadic.lxc.plugins.module_utils._observe import observe
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
 from ansible_collections.nomadic.lxc.plugins.module_utils._plan import make_plan
-from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView, task_dict
+from ansible_collections.nomadic.lxc.plugins.module_utils._report import task_dict
 from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime, refused_lines
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec, parse_task
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT, STOPPED
 from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Plan
+from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
 from ansible_collections.nomadic.lxc.plugins.module_utils._work import Outcome
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _liblxc, _select, _wait
+from ansible_collections.nomadic.lxc.plugins.module_utils import _liblxc, _select, _wait, _watcher
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import SECOND
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import ContainerGoneError, LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView, task_dict
+from ansible_collections.nomadic.lxc.plugins.module_utils._report import task_dict
+from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
 
 Params = t.Mapping[str, t.Any]
 
@@ -72,7 +73,7 @@ def _wait_for(
 
     if what == "exited":
         views, warnings = _select.select(wanted, containers)
-        views, noticed, in_time = _wait.for_exit(views, _select.Watcher(wanted, containers), timeout)
+        views, noticed, in_time = _wait.for_exit(views, _watcher.Watcher(wanted, containers), timeout)
     else:
         views, in_time = _wait.for_running(look, timeout)
     waited = {"seconds": round(time.monotonic() - began, 6), "noticed_at": noticed}

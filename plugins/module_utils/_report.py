@@ -6,45 +6,16 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _proc
+from ansible_collections.nomadic.lxc.plugins.module_utils import _network, _proc
 from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import Pair
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import seconds
 from ansible_collections.nomadic.lxc.plugins.module_utils._entries import parse_entry
-from ansible_collections.nomadic.lxc.plugins.module_utils._handle import NOT_RUNNING, Handle, render_handle
-from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
-from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT, Exit
+from ansible_collections.nomadic.lxc.plugins.module_utils._handle import NOT_RUNNING
+from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
 
 _MODES = {"none": "host", "veth": "bridge", "empty": "empty"}
-
-
-@dataclass(frozen=True)
-class TaskView:
-    """A task as it is, or as it would be. ``lines``: its LXC configuration; ``kill_timeout``: nanoseconds."""
-
-    name: str | None
-    alloc_id: str | None
-    container_name: str
-    lxc_path: str
-    state: str
-    init: _proc.InitId | None
-    layout: Layout | None
-    lines: t.Sequence[Pair]
-    memory_mb: int | None
-    cpu_shares: int | None
-    kill_timeout: int
-    cgroup_version: int | None
-    created_at: str | None
-    ended: Exit | None = None
-
-    @property
-    def handle(self) -> str | None:
-        """The handle; None where no container is."""
-        if self.state == ABSENT:
-            return None
-        pid = self.init.pid if self.init is not None else NOT_RUNNING
-        return render_handle(Handle(self.container_name, self.lxc_path, pid, self.kill_timeout))
 
 
 def task_dict(view: TaskView) -> dict[str, t.Any]:
@@ -71,8 +42,8 @@ def task_dict(view: TaskView) -> dict[str, t.Any]:
         "cpu_shares": view.cpu_shares,
         "kill_timeout": seconds(view.kill_timeout),
         "cgroup_version": view.cgroup_version,
-        "interfaces": _proc.interfaces(init.pid) if init is not None else [],
-        "ips": _proc.ips(init.pid) if init is not None else [],
+        "interfaces": _network.interfaces(init.pid) if init is not None else [],
+        "ips": _network.ips(init.pid) if init is not None else [],
         "created_at": view.created_at,
         "started_at": _proc.started_at(init) if init is not None else None,
         "exit": None if view.ended is None else asdict(view.ended),

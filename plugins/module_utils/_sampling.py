@@ -13,7 +13,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_reader import 
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import SECOND
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import path_fault
-from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView
+from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
 
 Params = t.Mapping[str, t.Any]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _record, _tree
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_mounts import (
@@ -24,9 +24,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._duration import (
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import ContainerGoneError, LxcTaskError, OptionsError
 from ansible_collections.nomadic.lxc.plugins.module_utils._handle import Handle, parse_handle
 from ansible_collections.nomadic.lxc.plugins.module_utils._kept import (
-    EXIT_FILE,
     own_record,
-    read_end,
     read_exit,
     runs_elsewhere,
 )
@@ -35,9 +33,9 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._names import containe
 from ansible_collections.nomadic.lxc.plugins.module_utils._policy import IDENTITY, POLICY
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import identify
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
-from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT, RUNNING, STOPPED
 from ansible_collections.nomadic.lxc.plugins.module_utils._text import unprintable
+from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
 
 Params = t.Mapping[str, t.Any]
 
@@ -111,12 +109,12 @@ def select(wanted: Selection, containers: Containers, ask: bool = True) -> tuple
         name = wanted.handle.container_name
         if not os.path.isfile(containers.config_file(name)):
             raise ContainerGoneError(f"container {name} not found")
-        return [look(name, _record_of(name, wanted), wanted, containers, ask)], []
+        return [look(name, record_of(name, wanted), wanted, containers, ask)], []
     views: list[TaskView] = []
     warnings: list[str] = []
     for name in _candidates(wanted):
         try:
-            record = _record_of(name, wanted)
+            record = record_of(name, wanted)
             if record is not None and _matches(wanted, record) and record.phase == _record.READY:
                 views.append(look(name, record, wanted, containers, ask))
         except LxcTaskError as error:
@@ -128,7 +126,7 @@ def select(wanted: Selection, containers: Containers, ask: bool = True) -> tuple
     return views, warnings
 
 
-def _record_of(name: str, wanted: Selection) -> Record | None:
+def record_of(name: str, wanted: Selection) -> Record | None:
     try:
         return own_record(wanted.lxc_path, name)
     except OSError as error:
@@ -190,39 +188,6 @@ def look(name: str, record: Record | None, wanted: Selection, containers: Contai
         created_at=record.created_at if record is not None else None,
         ended=read_exit(containers.directory(name), record) if state == STOPPED else None,
     )
-
-
-class Watcher:
-    """What waiting for selected tasks asks of the host."""
-
-    def __init__(self, wanted: Selection, containers: Containers) -> None:
-        self._wanted = wanted
-        self._containers = containers
-
-    def look(self, name: str) -> TaskView:
-        """A task as it is now; absent, if it was removed."""
-        try:
-            return look(name, _record_of(name, self._wanted), self._wanted, self._containers)
-        except LxcTaskError:
-            if os.path.isfile(self._containers.config_file(name)):
-                raise
-            return look(name, None, self._wanted, self._containers)
-
-    def tells(self, view: TaskView) -> bool:
-        """Whether a hook of ours will tell of its end."""
-        return any(key == "lxc.hook.stop" and EXIT_FILE in value for key, value in view.lines)
-
-    def told(self, view: TaskView) -> TaskView | None:
-        """What the hook told of the end of this run: the task stopped, or unchanged if it reboots; None before that."""
-        directory = self._containers.directory(view.container_name)
-        ended = read_end(directory)
-        if ended is None or ended.init != view.init:
-            return None
-        if ended.rebooted:
-            return view
-        return replace(
-            view, state=STOPPED, init=None, ended=read_exit(directory, _record_of(view.container_name, self._wanted))
-        )
 
 
 _hierarchies: list[Hierarchy] = []

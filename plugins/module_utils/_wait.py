@@ -11,8 +11,8 @@ import time
 import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, alive, identify, parent
-from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import FROZEN, RUNNING
+from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
 
 # Seconds. How often it is asked what became of a task whose init died: a reboot kills the init too.
 _SETTLE_PAUSE = 0.001

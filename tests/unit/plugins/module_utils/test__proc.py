@@ -16,13 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ansible_collections.nomadic.lxc.plugins.module_utils._network import interfaces, ips
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import (
     InitId,
     alive,
     boot_id,
     identify,
-    interfaces,
-    ips,
     iso,
     started_at,
     wait_for_exit,

@@ -14,8 +14,9 @@ import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils import _options
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import converge, parse
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import identify
-from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView, mounts_in, network_mode_in, task_dict
+from ansible_collections.nomadic.lxc.plugins.module_utils._report import mounts_in, network_mode_in, task_dict
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import Exit
+from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.builders import declared, nothing, place_of, task
 
 ASKED = task(

@@ -14,8 +14,8 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import _liblxc, _sampl
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_reader import CgroupReader
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, identify
-from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView
 from ansible_collections.nomadic.lxc.plugins.module_utils._sampling import ARGUMENT_SPEC, stats
+from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.cgroup_fixtures import PID, Fixture, lay_out
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.views import PARAMS, Told
 

@@ -18,15 +18,10 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._handle import Handle
 from ansible_collections.nomadic.lxc.plugins.module_utils._hooks import exit_hook
 from ansible_collections.nomadic.lxc.plugins.module_utils._kept import EXIT_FILE, RUN_FILE
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, identify
-from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView
-from ansible_collections.nomadic.lxc.plugins.module_utils._select import (
-    Selection,
-    Watcher,
-    duration,
-    parse_selection,
-    select,
-)
+from ansible_collections.nomadic.lxc.plugins.module_utils._select import Selection, duration, parse_selection, select
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import Exit
+from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
+from ansible_collections.nomadic.lxc.plugins.module_utils._watcher import Watcher
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.views import PARAMS, Told
 
 SECOND = 1_000_000_000

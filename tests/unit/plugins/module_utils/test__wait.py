@@ -15,8 +15,8 @@ from dataclasses import replace
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils import _wait
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, identify
-from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import Exit
+from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
 from ansible_collections.nomadic.lxc.plugins.module_utils._wait import Deaths, for_exit, for_running
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.views import view
 

@@ -12,7 +12,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import _record
 from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import Containers
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record, render_record
-from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView
+from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
 
 # What AnsibleModule hands over of the options that the modules share.
 PARAMS: t.Dict[str, t.Any] = {

@@ -16,8 +16,9 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.nomadic.lxc.plugins.module_utils import _facts, _sampling
 from ansible_collections.nomadic.lxc.plugins.module_utils._options import POLICY
-from ansible_collections.nomadic.lxc.plugins.module_utils._report import TaskView, task_dict
+from ansible_collections.nomadic.lxc.plugins.module_utils._report import task_dict
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import ARGUMENT_SPEC
+from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
 
 COLLECTION = Path(__file__).resolve().parents[4]
 PREFIX = "nomadic.lxc."

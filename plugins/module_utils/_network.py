@@ -1,0 +1,57 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The network of a process, as proc(5) and the kernel's net/ files show it."""
+
+from __future__ import annotations
+
+import os
+
+from ansible_collections.nomadic.lxc.plugins.module_utils._tree import read
+
+
+def interfaces(pid: int, root: str = "/") -> list[str]:
+    """The network interfaces that a process sees."""
+    try:
+        lines = read(os.path.join(root, "proc", str(pid), "net/dev")).split("\n")[2:]
+    except OSError:
+        return []
+    return sorted(line.partition(":")[0].strip() for line in lines if ":" in line)
+
+
+def ips(pid: int, root: str = "/") -> list[str]:
+    """The addresses that a process has, without the loopback's and link-local ones: IPv4 first."""
+    return [*_ipv4(pid, root), *_ipv6(pid, root)]
+
+
+def _ipv4(pid: int, root: str) -> list[str]:
+    found: set[str] = set()
+    try:
+        lines = read(os.path.join(root, "proc", str(pid), "net/fib_trie")).split("\n")
+    except OSError:
+        return []
+    # A leaf "|-- 10.0.3.7" is followed by what it is: a local address says "/32 host LOCAL".
+    address = ""
+    for line in lines:
+        _blanks, leaf, text = line.partition("|-- ")
+        if leaf:
+            address = text
+        elif "/32 host LOCAL" in line and address and not address.startswith("127."):
+            found.add(address)
+    return sorted(found, key=lambda text: [int(part) for part in text.split(".")])
+
+
+def _ipv6(pid: int, root: str) -> list[str]:
+    found: list[str] = []
+    try:
+        lines = read(os.path.join(root, "proc", str(pid), "net/if_inet6")).split("\n")
+    except OSError:
+        return []
+    for line in lines:
+        fields = line.split()
+        # address, index, prefix length, scope (00 is global), flags, interface
+        if len(fields) == 6 and fields[3] == "00" and fields[5] != "lo":
+            import ipaddress
+
+            found.append(str(ipaddress.IPv6Address(int(fields[0], 16))))
+    return sorted(found)

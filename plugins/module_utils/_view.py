@@ -1,0 +1,43 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A task as it is looked at: what the serializer and the modules that only look work on."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import Pair
+from ansible_collections.nomadic.lxc.plugins.module_utils._handle import NOT_RUNNING, Handle, render_handle
+from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
+from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId
+from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT, Exit
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """A task as it is, or as it would be. ``lines``: its LXC configuration; ``kill_timeout``: nanoseconds."""
+
+    name: str | None
+    alloc_id: str | None
+    container_name: str
+    lxc_path: str
+    state: str
+    init: InitId | None
+    layout: Layout | None
+    lines: t.Sequence[Pair]
+    memory_mb: int | None
+    cpu_shares: int | None
+    kill_timeout: int
+    cgroup_version: int | None
+    created_at: str | None
+    ended: Exit | None = None
+
+    @property
+    def handle(self) -> str | None:
+        """The handle; None where no container is."""
+        if self.state == ABSENT:
+            return None
+        pid = self.init.pid if self.init is not None else NOT_RUNNING
+        return render_handle(Handle(self.container_name, self.lxc_path, pid, self.kill_timeout))
