@@ -60,7 +60,9 @@ need_venv() {
     flock 8
     if [ ! -e "$venv/.complete" ]; then
         say "making the Python environment $venv"
-        rm -rf "$cache/venv-$name"-*
+        # Those of other requirements may be in use by another run: only what was not used for a week goes.
+        find "$cache" -mindepth 1 -maxdepth 1 -name "venv-$name-*" -mtime +7 -exec rm -rf {} +
+        rm -rf "$venv"
         "$python" -m venv "$@" "$venv" >"$log" 2>&1 || die "can't make the Python environment: $(tail -n 1 "$log")"
         if ! "$venv/bin/pip" install --disable-pip-version-check -r "$root/tests/$requirements" >"$log" 2>&1; then
             die "can't install the Python packages of tests/$requirements, is the network there?" \
@@ -68,6 +70,7 @@ need_venv() {
         fi
         : >"$venv/.complete"
     fi
+    touch "$venv"
     exec 8>&-
 }
 
