@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -46,7 +47,7 @@ def run(
     if missing is not None:
         _respawn(libraries)
         if without_lxc is None or _has_lxc():
-            _fail(module, LxcTaskError(missing_required_lib(missing)))
+            _fail(module, LxcTaskError(missing_required_lib(missing), hint=f"Debian's package is python3-{missing}"))
         call = without_lxc
     try:
         result = call(module.params, module.check_mode)
@@ -67,8 +68,11 @@ def _missing(libraries: t.Sequence[str]) -> str | None:
     """The first library that this interpreter lacks."""
     for library in libraries:
         try:
-            __import__(library)
+            found = importlib.import_module(library)
         except ImportError:
+            return library
+        # Python takes a directory of that name for a package, where it is started in one that has it: /var/lib has lxc.
+        if getattr(found, "__file__", None) is None:
             return library
     return None
 
@@ -87,7 +91,7 @@ def _has_libraries(interpreter: str, libraries: t.Sequence[str]) -> bool:
     # A virtual environment's interpreter is a link to the system's, and sees other libraries: the path as called tells.
     if not os.access(interpreter, os.X_OK) or interpreter == sys.executable:
         return False
-    probe = [interpreter, "-c", "import " + ", ".join(libraries)]
+    probe = [interpreter, "-c", "\n".join(f"import {library}; {library}.__file__[0]" for library in libraries)]
     return subprocess.run(probe, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
 
 
