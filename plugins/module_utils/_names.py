@@ -70,6 +70,11 @@ def path_fault(path: str) -> str | None:
     return None
 
 
+def normal_path(path: str) -> str:
+    """An absolute path without needless slashes and dots. POSIX leaves two in front a meaning of their own; Linux has none."""
+    return "/" + os.path.normpath(path).lstrip("/")
+
+
 @dataclass(frozen=True)
 class Layout:
     """The directories of one task, laid out as Nomad's: absolute paths."""
@@ -98,7 +103,7 @@ class Layout:
 
 def layout(alloc_dir: str, name: str, alloc_id: str | None) -> Layout:
     """Where a task's directories are. An alloc without id is ``_<name>``, which no alloc_id can be."""
-    root = os.path.join(os.path.normpath(alloc_dir), f"_{name}" if alloc_id is None else alloc_id)
+    root = os.path.join(normal_path(alloc_dir), f"_{name}" if alloc_id is None else alloc_id)
     task = os.path.join(root, name)
     return Layout(
         root=root,

@@ -8,7 +8,7 @@ A rule takes what Ansible's argument spec lets through, and returns the normaliz
 
 from __future__ import annotations
 
-import os.path
+import os
 import re
 import typing as t
 
@@ -17,7 +17,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import MAX_SHA
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import parse_duration
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._handle import parse_handle
-from ansible_collections.nomadic.lxc.plugins.module_utils._names import path_fault
+from ansible_collections.nomadic.lxc.plugins.module_utils._names import normal_path, path_fault
 from ansible_collections.nomadic.lxc.plugins.module_utils._options import OPTIONS
 
 # More is no limit to any kernel: 2**63 bytes.
@@ -93,7 +93,7 @@ def _path(path: str) -> str:
     fault = path_fault(path)
     if fault is not None:
         raise LxcTaskError(f"{fault}: give an absolute path")
-    return os.path.normpath(path)
+    return normal_path(path)
 
 
 def _template_name(template: str) -> str:

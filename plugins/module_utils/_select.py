@@ -29,7 +29,13 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._kept import (
     runs_elsewhere,
 )
 from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import Containers, default_lxc_path
-from ansible_collections.nomadic.lxc.plugins.module_utils._names import container_name, layout, name_faults, path_fault
+from ansible_collections.nomadic.lxc.plugins.module_utils._names import (
+    container_name,
+    layout,
+    name_faults,
+    normal_path,
+    path_fault,
+)
 from ansible_collections.nomadic.lxc.plugins.module_utils._policy import IDENTITY, POLICY
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import identify
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
@@ -95,7 +101,7 @@ def parse_selection(params: Params) -> Selection:
         raise OptionsError(
             [f"name and alloc_id say another container than the handle, {handle.container_name!r}: give one of both"]
         )
-    path = handle.lxc_path if handle is not None else os.path.normpath(params["lxc_path"] or default_lxc_path())
+    path = handle.lxc_path if handle is not None else normal_path(params["lxc_path"] or default_lxc_path())
     return Selection(path, handle, name, alloc_id, ceiling)
 
 
@@ -127,10 +133,7 @@ def select(wanted: Selection, containers: Containers, ask: bool = True) -> tuple
 
 
 def record_of(name: str, wanted: Selection) -> Record | None:
-    try:
-        return own_record(wanted.lxc_path, name)
-    except OSError as error:
-        raise LxcTaskError(f"the record of container {name} can't be read: {error.strerror}") from error
+    return own_record(wanted.lxc_path, name)
 
 
 def _candidates(wanted: Selection) -> list[str]:
@@ -141,6 +144,8 @@ def _candidates(wanted: Selection) -> list[str]:
         names = os.listdir(wanted.lxc_path)
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        raise LxcTaskError(f"can't look for containers in {wanted.lxc_path}: {error.strerror}") from error
     return sorted(
         name for name in names if wanted.name is None or name == wanted.name or name.startswith(f"{wanted.name}-")
     )

@@ -497,7 +497,8 @@ def test_by_handle() -> None:
 
 
 def test_where_containers_live() -> None:
-    assert spec(lxc_path="/srv//lxc/").lxc_path == "/srv/lxc"
+    for spelling in ("/srv//lxc/", "//srv/lxc", "///srv/./lxc"):
+        assert spec(lxc_path=spelling).lxc_path == "/srv/lxc"
     assert spec().lxc_path == LXC_PATH
 
 
