@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import typing as t
 
@@ -13,6 +14,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_reader import 
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import SECOND
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import path_fault
+from ansible_collections.nomadic.lxc.plugins.module_utils._proc import alive
 from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
 
 Params = t.Mapping[str, t.Any]
@@ -44,9 +46,10 @@ def stats(params: Params, check_mode: bool) -> dict[str, t.Any]:
         before = {name: _stats.take(group) for name, group in running.items()}
         time.sleep(min(interval, _LONGEST_SLEEP))
     samples: dict[str, _stats.Sample] = {}
-    for name, group in running.items():
-        sample = _stats.take(group) if before.get(name) is not None or interval == 0 else None
-        if sample is not None:
+    for view in views:
+        name, first = view.container_name, before.get(view.container_name)
+        sample = _stats.take(running[name]) if name in running and (first is not None or interval == 0) else None
+        if sample is not None and _lives(view, first, sample):
             samples[name] = sample
     if params["textfile"] is not None and not check_mode:
         _write(params["textfile"], views, samples)
@@ -58,6 +61,13 @@ def stats(params: Params, check_mode: bool) -> dict[str, t.Any]:
         "ansible_facts": {"lxc_task_stats": usage},
         "warnings": warnings,
     }
+
+
+def _lives(view: TaskView, first: _stats.Sample | None, sample: _stats.Sample) -> bool:
+    """Whether the task ran when it was sampled. Its cgroup can outlast its init, if a hook at the end takes long or liblxc's
+    monitor was killed; one that a reboot has made anew is another init's.
+    """
+    return alive(view.init) or (first is not None and first.identity != sample.identity)
 
 
 def cgroup_of(view: TaskView) -> CgroupReader | None:
@@ -76,6 +86,7 @@ def _write(path: str, views: t.Sequence[TaskView], samples: t.Mapping[str, _stat
         if view.container_name in samples
     }
     try:
-        _tree.write_atomically(path, _prometheus.render(labels), TEXTFILE_MODE)
+        # Of this process alone: another call may write the same textfile.
+        _tree.write_atomically(path, _prometheus.render(labels), TEXTFILE_MODE, draft=f"{path}.{os.getpid()}.new")
     except OSError as error:
         raise LxcTaskError(f"can't write the textfile {path}: {error.strerror}") from error

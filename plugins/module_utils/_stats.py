@@ -19,6 +19,9 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_reader import 
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_text import parse_number, parse_stat
 
 SECOND = 1_000_000_000
+# Nanoseconds in which the CPU counters and the clock are read where nothing interferes, and how often that is tried.
+_AT_ONCE = 1_000_000
+_ATTEMPTS = 5
 
 # Key in the returned dict, which is also the Sample's field, and its name in ``measured``.
 _MEMORY = (
@@ -190,13 +193,26 @@ def _io(cgroup: CgroupReader) -> dict[str, int | None]:
     return {"io_read": read, "io_written": written}
 
 
+def _clocked(cgroup: CgroupReader, hertz: int) -> tuple[int, int, dict[str, int | None], dict[str, int]]:
+    """The CPU counters and when they were read: monotonic and UTC nanoseconds, the counters, and ``cpu.stat``.
+
+    Their quotient is the percent, so the clock must be read with them. On a busy host this process may have to wait
+    between the two, and then they are read again.
+    """
+    for left in reversed(range(_ATTEMPTS)):
+        before, timestamp = time.monotonic_ns(), time.time_ns()
+        cpu_stat = parse_stat(cgroup.read("cpu", "cpu.stat"))
+        cpu = _cpu(cgroup, cpu_stat, hertz)
+        taken = time.monotonic_ns() - before
+        if taken <= _AT_ONCE or not left:
+            break
+    return before + taken // 2, timestamp + taken // 2, cpu, cpu_stat
+
+
 def take(cgroup: CgroupReader, clock_ticks: int | None = None) -> Sample | None:
     """Sample a running container; None if it vanished. ``clock_ticks`` is USER_HZ, by default this host's."""
     hertz = os.sysconf("SC_CLK_TCK") if clock_ticks is None else clock_ticks
-    # The clock is read right beside the CPU counters: their quotient is the percent.
-    monotonic, timestamp = time.monotonic_ns(), time.time_ns()
-    cpu_stat = parse_stat(cgroup.read("cpu", "cpu.stat"))
-    cpu = _cpu(cgroup, cpu_stat, hertz)
+    monotonic, timestamp, cpu, cpu_stat = _clocked(cgroup, hertz)
     memory, io, throttled = _memory(cgroup), _io(cgroup), _throttled(cpu_stat)
     limit = cgroup.memory_limit()
     pids = parse_number(cgroup.read("pids", "pids.current"))

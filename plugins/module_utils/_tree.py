@@ -12,9 +12,12 @@ import typing as t
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 
 
-def write_atomically(path: str, text: str, mode: int = 0o600) -> None:
-    """Replace a file by one with this text; whoever reads it sees the old or the new one, whole."""
-    draft = f"{path}.new"
+def write_atomically(path: str, text: str, mode: int = 0o600, draft: str | None = None) -> None:
+    """Replace a file by one with this text; whoever reads it sees the old or the new one, whole.
+
+    ``draft``: where it is written first, in the same directory; one of the caller's own where no lock keeps others away.
+    """
+    draft = draft or f"{path}.new"
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         os.fchmod(descriptor, mode)
@@ -41,12 +44,14 @@ def read(path: str) -> str:
 
 
 def read_text(path: str) -> str | None:
-    """A file's text; None if there is no such file."""
+    """A file's text; None if there is no such file. Raises LxcTaskError for one that can't be read."""
     try:
         # Every character as it is: a carriage return begins no line here.
         return read(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise LxcTaskError(f"can't read {path}: {error.strerror}") from error
 
 
 def _resolved(path: str) -> str:

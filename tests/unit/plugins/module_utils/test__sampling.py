@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import typing as t
 from pathlib import Path
 
@@ -130,6 +132,41 @@ def test_one_that_ends_between_the_samples(host: Host) -> None:
     assert (list(result["stats"]), result["not_running"]) == (["db"], ["web"])
 
 
+def test_one_whose_cgroup_outlasts_it(host: Host) -> None:
+    host.run("web")
+    host.run("db")
+    with subprocess.Popen(["sleep", "600"]) as init:
+        host.told.states["web"] = ("running", init.pid)
+
+        def end() -> None:
+            init.kill()
+            init.wait()
+
+        host.between = end
+        result = host.stats()
+    assert (list(result["stats"]), result["not_running"]) == (["db"], ["web"])
+
+
+def test_one_that_reboots_between_the_samples(host: Host) -> None:
+    host.run("web")
+    with subprocess.Popen(["sleep", "600"]) as init:
+        host.told.states["web"] = ("running", init.pid)
+
+        def reboot() -> None:
+            init.kill()
+            init.wait()
+            root = host.roots["web"].root
+            shutil.copytree(root, f"{root}.new")
+            shutil.rmtree(root)
+            os.rename(f"{root}.new", root)
+
+        host.between = reboot
+        result = host.stats()
+    assert result["not_running"] == []
+    assert result["stats"]["web"]["cpu"]["measured"] == []
+    assert result["stats"]["web"]["cpu"]["total_ticks"] > 0
+
+
 def test_one_that_ends_before_the_first(host: Host) -> None:
     host.run("web")
     shutil.rmtree(Path(host.roots["web"].root) / "sys")
@@ -160,6 +197,14 @@ def test_the_textfile(host: Host, check_mode: bool) -> None:
     assert "still" not in text
     assert file.stat().st_mode & 0o777 == 0o644
     assert [path.name for path in host.tmp_path.glob("tasks*")] == ["tasks.prom"]
+
+
+def test_calls_that_write_the_same_textfile_are_not_in_each_others_way(host: Host) -> None:
+    host.run("web")
+    others = host.tmp_path / "tasks.prom.new"
+    others.write_text("half", encoding="ascii")
+    host.stats(textfile=str(host.tmp_path / "tasks.prom"), interval="0")
+    assert others.read_text(encoding="ascii") == "half"
 
 
 def test_a_textfile_without_tasks_is_empty(host: Host) -> None:

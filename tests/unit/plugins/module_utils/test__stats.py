@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Cgroup
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_reader import CgroupReader
 from ansible_collections.nomadic.lxc.plugins.module_utils._stats import (
     SECOND,
     Sample,
@@ -237,6 +238,37 @@ def test_a_container_that_vanished_has_no_sample(case: str, tmp_path: Path) -> N
     cgroup = lay_out(case, "used", tmp_path).cgroup()
     shutil.rmtree(cgroup.directory("memory") or "")
     assert take(cgroup) is None
+
+
+class Busy(CgroupReader):
+    """A cgroup on a busy host: so many times, whoever has read the clock must wait before he can read a counter."""
+
+    def __init__(self, waits: int) -> None:
+        super().__init__("web", {"memory": "/", "cpu": "/", "cpuacct": "/"}, None)
+        self.waits, self.asked = waits, 0
+
+    def read(self, controller: str, file: str) -> str | None:
+        if file != "cpuacct.usage":
+            return None
+        self.asked += 1
+        if self.asked <= self.waits:
+            time.sleep(0.05)
+        return f"{time.monotonic_ns()}\n"
+
+
+@pytest.mark.parametrize(("waits", "within"), [(0, 0.001), (2, 0.001), (1000, 0.05)])
+def test_the_clock_is_read_with_the_counters(waits: int, within: float) -> None:
+    # A busy host can interfere with this test too: never as often as that.
+    for _attempt in range(50):
+        group = Busy(waits)
+        taken = take(group, 100)
+        assert taken is not None
+        assert taken.cpu is not None
+        assert group.asked <= 5
+        # A counter that grows with the clock: the difference is what a percent would be wrong by.
+        if abs(taken.cpu - taken.monotonic) <= within * SECOND:
+            return
+    pytest.fail("the clock was read at another time than the counter")
 
 
 def test_kills_in_child_cgroups_count_on_v1(tmp_path: Path) -> None:
