@@ -73,7 +73,11 @@ def read_exit(directory: str, record: Record | None) -> Exit | None:
     if ended is None:
         return None
     asked = record is not None and record.stop_asked == ended.init
-    return Exit(iso(os.stat(os.path.join(directory, EXIT_FILE)).st_mtime), False if asked else ended.oom_killed)
+    try:
+        moment = os.stat(os.path.join(directory, EXIT_FILE)).st_mtime
+    except FileNotFoundError:
+        return None  # the container was removed meanwhile
+    return Exit(iso(moment), False if asked else ended.oom_killed)
 
 
 def runs_elsewhere(directory: str, record: Record) -> InitId | None:

@@ -17,6 +17,8 @@ VERSION = 1
 # A container is made until its first run is done; what is left of a run that was cut off is made again.
 MAKING = "making"
 READY = "ready"
+# What is read of the options without asking what it is.
+_NEEDED = (("kill_timeout", int), ("alloc_dir", str))
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ def parse_record(text: str, path: str) -> Record:
             and isinstance(record.options, dict)
             and isinstance(record.lines, dict)
             and record.phase in (MAKING, READY)
+            and all(isinstance(record.options.get(key, kind()), kind) for key, kind in _NEEDED)
         )
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise broken from error

@@ -11,6 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.nomadic.lxc.plugins.module_utils import _kept
 from ansible_collections.nomadic.lxc.plugins.module_utils._hooks import exit_hook, run_hook
 from ansible_collections.nomadic.lxc.plugins.module_utils._kept import (
     EXIT_FILE,
@@ -229,6 +230,18 @@ def test_only_the_last_end_is_known(home: Path, run_text: str | None, exit_text:
     if exit_ is not None:
         assert exit_.oom_killed is True
         assert exit_.ended_at == "2027-01-15T08:00:00Z"
+
+
+def test_an_end_of_a_container_that_is_removed_meanwhile(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = keep(home, FIRST, f"{FIRST} stop\nhits 1\noom_kill 1\n")
+
+    def removed(directory: str) -> Ended | None:
+        ended = read_end(directory)
+        (home / EXIT_FILE).unlink()
+        return ended
+
+    monkeypatch.setattr(_kept, "read_end", removed)
+    assert read_exit(directory, record()) is None
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._errors import Contain
 from ansible_collections.nomadic.lxc.plugins.module_utils._handle import Handle
 from ansible_collections.nomadic.lxc.plugins.module_utils._hooks import exit_hook
 from ansible_collections.nomadic.lxc.plugins.module_utils._kept import EXIT_FILE, RUN_FILE
+from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import Containers
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, identify
 from ansible_collections.nomadic.lxc.plugins.module_utils._select import Selection, duration, parse_selection, select
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import Exit
@@ -57,8 +58,9 @@ def handle(name: str, path: str, **other: t.Any) -> str:
 # ---- options
 
 
-def test_a_selection() -> None:
-    assert parse_selection({**PARAMS, "name": "web", "alloc_id": "a1", "lxc_path": "/srv//lxc/"}) == Selection(
+@pytest.mark.parametrize("path", ["/srv/lxc", "/srv//lxc/", "//srv/lxc"])
+def test_a_selection(path: str) -> None:
+    assert parse_selection({**PARAMS, "name": "web", "alloc_id": "a1", "lxc_path": path}) == Selection(
         "/srv/lxc", None, "web", "a1", 30 * SECOND
     )
 
@@ -213,8 +215,26 @@ def test_a_record_that_is_no_file(host: Told) -> None:
     file = host.make("web") / _record.FILE
     file.unlink()
     file.mkdir()
-    with pytest.raises(LxcTaskError, match="the record .* can't be read: Is a directory"):
+    with pytest.raises(LxcTaskError, match="can't read .*/web/nomadic-lxc.json: Is a directory"):
         select(wanted(host, name="web"), host)
+
+
+@pytest.mark.parametrize("name", ["config", RUN_FILE, EXIT_FILE])
+def test_a_file_beside_it_that_is_none(host: Told, name: str) -> None:
+    directory = host.make("web")
+    (directory / name).unlink(missing_ok=True)
+    (directory / name).mkdir()
+    if name == "config":
+        assert select(wanted(host, name="web"), host) == ([], [])
+        return
+    with pytest.raises(LxcTaskError, match=f"can't read .*/web/{name}: Is a directory"):
+        select(wanted(host, name="web"), host)
+
+
+def test_a_path_that_no_directory_can_have() -> None:
+    path = "/x" * 3000
+    with pytest.raises(LxcTaskError, match="can't look for containers in /x.*: File name too long"):
+        select(parse_selection({**PARAMS, "lxc_path": path}), Containers(path))
 
 
 def test_one_that_is_removed_meanwhile_is_no_fault(host: Told, monkeypatch: pytest.MonkeyPatch) -> None:
