@@ -1,4 +1,4 @@
-# Copyright: nomadic.lxc contributors
+# Copyright (c) nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """death.py PID: kills a process, and prints when the kernel said that it is dead, in nanoseconds since 1970 and UTC."""
