@@ -66,8 +66,9 @@ def parse_handle(text: str) -> Handle:
     fault = container_name_fault(name) or path_fault(path)
     if fault is None and not plain(path):
         fault = "LxcPath has a character in it that no path has"
-    if fault is None and pid is not None and pid != NOT_RUNNING and not 1 < pid < 2**31:
-        fault = "InitPid 1 is the host's own init" if pid == 1 else f"InitPid {pid} is no process"
+    # Any other number will do: whose process it is, liblxc is asked again.
+    if fault is None and pid is not None and abs(pid) > LONGEST:
+        fault = "InitPid is no number of 64 bits"
     if fault is None and kill_timeout is not None and abs(kill_timeout) > LONGEST:
         fault = "KillTimeout is longer than 292 years"
     if fault is not None:

@@ -132,7 +132,7 @@ def _device(device: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
 
 
 def _memory(mebibytes: int) -> int:
-    if not 1 <= mebibytes <= MOST_MEMORY_MB:
+    if isinstance(mebibytes, bool) or not 1 <= mebibytes <= MOST_MEMORY_MB:
         raise LxcTaskError(f"memory_mb {mebibytes} is not between 1 and {MOST_MEMORY_MB}: leave it out for no limit")
     return mebibytes
 

@@ -73,6 +73,11 @@ def test_is_written_as_go_writes_it(handle: Handle, text: str) -> None:
         # of two, the last
         ('{"ContainerName":"web","LxcPath":"/l","ContainerName":"db"}', Handle("db", "/l", -1, None)),
         ('{"ContainerName":"w\\u0065b","LxcPath":"\\/l"}', Handle("web", "/l", -1, None)),
+        # any number is taken for a pid: liblxc is asked which it is
+        ('{"ContainerName":"web","InitPid":0,"LxcPath":"/l"}', Handle("web", "/l", 0, None)),
+        ('{"ContainerName":"web","InitPid":1,"LxcPath":"/l"}', Handle("web", "/l", 1, None)),
+        ('{"ContainerName":"web","InitPid":-2,"LxcPath":"/l"}', Handle("web", "/l", -2, None)),
+        ('{"ContainerName":"web","InitPid":4294967296,"LxcPath":"/l"}', Handle("web", "/l", 2**32, None)),
         # one that this collection did not make
         ('{"ContainerName":"my box_","LxcPath":"/srv/x y"}', Handle("my box_", "/srv/x y", -1, None)),
     ],
@@ -115,7 +120,7 @@ def fields(**changed: t.Any) -> str:
         fields(InitPid=4242.0),
         fields(InitPid=True),
         fields(InitPid=float("inf")),
-        fields(InitPid=2**31),
+        fields(InitPid=2**63),
         fields(KillTimeout="5s"),
         fields(KillTimeout=0.5),
         fields(KillTimeout=False),
@@ -123,10 +128,6 @@ def fields(**changed: t.Any) -> str:
         fields(KillTimeout=2**63),
         fields(KillTimeout=-(2**64)),
         pytest.param('{"ContainerName":"web","LxcPath":"/l","KillTimeout":' + "9" * 6000 + "}", id="6000 digits"),
-        # a pid of 0, or of the host's init
-        fields(InitPid=0),
-        fields(InitPid=1),
-        fields(InitPid=-2),
         # a name that leads elsewhere
         fields(ContainerName=".."),
         fields(ContainerName="."),

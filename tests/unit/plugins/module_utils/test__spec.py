@@ -255,6 +255,7 @@ def test_good_values(option: str, value: t.Any, normalized: t.Any) -> None:
         ("devices", [{"path": "/dev/x", "permissions": "rw "}], "permissions"),
         ("memory_mb", 0, "memory_mb"),
         ("memory_mb", -1, "memory_mb"),
+        ("memory_mb", True, "memory_mb"),  # to Ansible, a truth value is a whole number
         ("memory_mb", 2**63, "memory_mb"),
         ("cpu_shares", 1, "cpu_shares"),
         ("cpu_shares", 0, "cpu_shares"),
