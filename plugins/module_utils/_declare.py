@@ -129,7 +129,7 @@ def converge_task(
     if seen.unloadable is not None and not written:
         raise LxcTaskError(seen.unloadable, hint="options own none of these lines: correct the file")
     drifted = drifted_in(seen.config, record, declared, changes) if written else {}
-    live, held = live_steps(spec, seen)
+    live, held = live_steps(spec, seen, record)
     differs = {**shown(changes), **drifted, **held}
 
     waiting = waiting_for_start(seen, record, changes, declared, drifted)

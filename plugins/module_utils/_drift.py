@@ -78,8 +78,11 @@ def _environment(have: t.Sequence[Pair], due: t.Sequence[Pair]) -> tuple[dict[st
     )
 
 
-def live_steps(spec: TaskSpec, seen: Observed) -> tuple[list[_steps.Step], Differences]:
-    """What the kernel holds for the running task otherwise than declared, and the steps that change it there."""
+def live_steps(spec: TaskSpec, seen: Observed, record: Record) -> tuple[list[_steps.Step], Differences]:
+    """What the kernel holds for the running task otherwise than declared, and the steps that change it there.
+
+    What the kernel holds is told in the record's words where it is that: the kernel's default may be an option not given.
+    """
     if seen.limits is None:
         return [], {}
     steps: list[_steps.Step] = []
@@ -95,7 +98,9 @@ def live_steps(spec: TaskSpec, seen: Observed) -> tuple[list[_steps.Step], Diffe
     if seen.limits.cpu_shares is not None and not same_shares(seen.limits.cpu_shares, shares, version):
         told = "give the default CPU shares" if shares is None else f"set CPU shares to {shares}"
         steps.append(_steps.SetShares(told, shares))
-        differs["cpu_shares"] = (seen.limits.cpu_shares, shares)
+        former = record.options.get("cpu_shares")
+        as_recorded = same_shares(seen.limits.cpu_shares, former, version)
+        differs["cpu_shares"] = (former if as_recorded else seen.limits.cpu_shares, shares)
     return steps, differs
 
 

@@ -322,6 +322,15 @@ def test_a_command_stops_by_the_records_kill_timeout() -> None:
             {"memory_mb": 32},
         ),
         ({"memory_mb": 64}, {}, ["lift the memory limit", WRITE], [WRITE], {"memory_mb": 64}, {"memory_mb": None}),
+        # the kernel's default was an option not given
+        (
+            {},
+            {"cpu_shares": 512},
+            ["set CPU shares to 512", WRITE],
+            [WRITE],
+            {"cpu_shares": None},
+            {"cpu_shares": 512},
+        ),
         (
             {"cpu_shares": 512},
             {"cpu_shares": 2},
