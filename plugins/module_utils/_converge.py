@@ -57,11 +57,11 @@ def _locked(spec: TaskSpec, faults: list[str], runtime: Runtime, check_mode: boo
         after = observe(spec, runtime)[1]
         if plan.starts and after.state == STOPPED:
             warnings.append(f"container {spec.container_name} started, but its init has ended already: see its log")
-    task = task_dict(_view(spec, after, plan, check_mode))
+    task = task_dict(view(spec, seen, after, plan, check_mode))
     result = {
         "changed": plan.changed,
         "actions": plan.actions,
-        "diff": {"before": plan.before, "after": plan.after},
+        "diff": diff(plan, task["state"]),
         "handle": task["handle"],
         "task": task,
         "forced": outcome.forced,
@@ -80,15 +80,30 @@ def _refused(pair: tuple[str, str]) -> str:
     return f"liblxc does not take {key} = {value}: see lxc.container.conf(5)"
 
 
-def _view(spec: TaskSpec, seen: Observed, plan: Plan, check_mode: bool) -> TaskView:
-    """The task as it is now, or in check mode as it would be."""
-    options = spec.options if spec.declares else (seen.record.options if seen.record is not None else {})
-    state = plan.state if check_mode else seen.state
-    init = None if check_mode and (plan.starts or plan.stops) else seen.init
+def diff(plan: Plan, state: str) -> dict[str, t.Any]:
+    """What a user is shown of the differences, with the state that the task came into: its init may have ended at once."""
+    before, after = dict(plan.before), dict(plan.after)
+    if state != plan.state:
+        former = before.setdefault("state", plan.state)
+        after["state"] = state
+        if former == state:
+            del before["state"], after["state"]
+    return {"before": before, "after": after}
+
+
+def view(spec: TaskSpec, seen: Observed, after: Observed, plan: Plan, check_mode: bool) -> TaskView:
+    """The task as it is now, or in check mode as it would be. ``seen``: as it was before; ``after``: as it is."""
+    state = plan.state if check_mode else after.state
+    recorded = after.record.options if after.record is not None and state != ABSENT else {}
+    options = spec.options if spec.declares else recorded
+    init = None if check_mode and (plan.starts or plan.stops) else after.init
     kill_timeout = spec.options["kill_timeout"]
     if not spec.declares:
-        kill_timeout = spec.effective_kill_timeout(options.get("kill_timeout"))
-    lines: t.Sequence[tuple[str, str]] = _config_lines.parse(seen.config)
+        # Also of a task that is gone now: by it this call had to stop it.
+        kill_timeout = spec.effective_kill_timeout(
+            None if seen.record is None else seen.record.options.get("kill_timeout")
+        )
+    lines: t.Sequence[tuple[str, str]] = _config_lines.parse(after.config)
     if check_mode and plan.lines:
         lines = plan.lines
     return TaskView(
@@ -103,7 +118,7 @@ def _view(spec: TaskSpec, seen: Observed, plan: Plan, check_mode: bool) -> TaskV
         memory_mb=options.get("memory_mb"),
         cpu_shares=options.get("cpu_shares"),
         kill_timeout=kill_timeout,
-        cgroup_version=seen.cgroup_version,
-        created_at=seen.record.created_at if seen.record is not None and state != ABSENT else None,
-        ended=None if check_mode and (plan.starts or plan.stops) else seen.ended,
+        cgroup_version=after.cgroup_version,
+        created_at=after.record.created_at if after.record is not None and state != ABSENT else None,
+        ended=None if state == ABSENT or (check_mode and (plan.starts or plan.stops)) else after.ended,
     )

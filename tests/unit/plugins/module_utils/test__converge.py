@@ -1,0 +1,56 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+import pytest
+from ansible_collections.nomadic.lxc.plugins.module_utils._converge import diff, view
+from ansible_collections.nomadic.lxc.plugins.module_utils._states import Exit
+from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Plan
+from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.builders import made, nothing, plan, spec, task
+
+S = 1_000_000_000
+ENDED = Exit("2026-11-24T10:00:00Z", False)
+
+
+@pytest.mark.parametrize("is_", ["running", "stopped"])
+def test_check_mode_shows_a_removed_task_as_it_would_be(is_: str) -> None:
+    former = task(memory_mb=64, cpu_shares=512, kill_timeout="2s")
+    asked = spec(state="absent")
+    seen = made(former, former, state=is_, ended=ENDED if is_ == "stopped" else None)
+    steps = plan(asked, seen)
+    would = view(asked, seen, seen, steps, check_mode=True)
+    assert (would.state, would.memory_mb, would.cpu_shares, would.ended, would.created_at) == ("absent",) + (None,) * 4
+    assert would.kill_timeout == 2 * S
+    gone = replace(nothing(former), cgroup_version=seen.cgroup_version)
+    assert view(asked, seen, gone, steps, check_mode=False) == would
+
+
+def test_the_end_of_a_stopped_task_is_shown() -> None:
+    former = task()
+    asked = spec(state="stopped")
+    seen = made(former, state="stopped", ended=ENDED)
+    for check_mode in (True, False):
+        assert view(asked, seen, seen, plan(asked, seen), check_mode).ended == ENDED
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "became", "shown"),
+    [
+        # as it was planned
+        ({"state": "stopped"}, {"state": "running"}, "running", ({"state": "stopped"}, {"state": "running"})),
+        ({"hostname": "a"}, {"hostname": "b"}, "running", ({"hostname": "a"}, {"hostname": "b"})),
+        # its init ended at once
+        ({"state": "absent"}, {"state": "running"}, "stopped", ({"state": "absent"}, {"state": "stopped"})),
+        ({"state": "stopped"}, {"state": "running"}, "stopped", ({}, {})),
+        ({"a": 1}, {"a": 2}, "stopped", ({"a": 1, "state": "running"}, {"a": 2, "state": "stopped"})),
+    ],
+)
+def test_the_diff_tells_the_state_that_it_came_into(
+    before: t.Dict[str, t.Any], after: t.Dict[str, t.Any], became: str, shown: t.Tuple[t.Any, t.Any]
+) -> None:
+    found = diff(Plan((), "running", before, after), became)
+    assert (found["before"], found["after"]) == shown
