@@ -132,9 +132,9 @@ def converge_task(
     live, held = live_steps(spec, seen, record)
     differs = {**shown(changes), **drifted, **held}
 
-    waiting = waiting_for_start(seen, record, changes, declared, drifted)
+    waiting, running = waiting_for_start(seen, record, changes, declared, drifted)
     restart = seen.runs and (spec.state == "restarted" or (bool(waiting) and spec.restart_on_change))
-    pending = tuple(waiting) if seen.runs and not restart else ()
+    pending = () if restart else waiting
     warnings = _advice(spec)
     if pending:
         warnings.append(
@@ -152,7 +152,7 @@ def converge_task(
         restart and record.pending
     ):
         action = "" if written or live or restart else f"record {', '.join(changes) or 'options'}"
-        steps.append(_steps.Remember(action, options, lines, pending))
+        steps.append(_steps.Remember(action, options, lines, pending, running if pending else {}))
     starts = restart or (not seen.runs and spec.state != "present")
     more, state = _to_state(spec, seen, starts)
     steps += [*more, *old_secrets(spec, seen, record)]

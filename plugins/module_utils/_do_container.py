@@ -120,6 +120,7 @@ def remember(work: Work, step: _steps.Remember) -> None:
             options=step.options,
             lines=step.lines,
             pending=step.pending,
+            running=step.running,
             pending_init=work.seen.init if step.pending else None,
             phase=_record.READY if step.ready else _record.MAKING,
         )

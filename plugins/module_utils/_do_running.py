@@ -37,7 +37,8 @@ def note_init(work: Work) -> None:
     """Keep in the record which process the task's init is: another network namespace can't ask liblxc."""
     if work.record is not None:
         pid = work.runtime.state(work.name)[1]
-        work.write_record(replace(work.record, init=identify(pid) if pid > 0 else None, pending=(), pending_init=None))
+        init = identify(pid) if pid > 0 else None
+        work.write_record(replace(work.record, init=init, pending=(), pending_init=None, running={}))
 
 
 def end(work: Work) -> None:

@@ -110,25 +110,25 @@ def waiting_for_start(
     changes: t.Mapping[str, t.Any],
     declared: Declared,
     drifted: t.Mapping[str, t.Any],
-) -> list[str]:
-    """What a running task has only after its next start.
+) -> tuple[tuple[str, ...], dict[str, t.Any]]:
+    """What a running task has only after its next start: the options, and the lines that it runs with where these differ.
 
-    A file that was changed by hand behind a start of ours was never read: put back, it is what the task runs with.
+    What it runs with decides: a change that is taken back waits no more, and another word for the same never did. A file
+    that was changed by hand behind a start of ours was never read: put back, it is what the task runs with.
     """
     if not seen.runs:
-        return []
-    restart = {option.name for option in _options.OPTIONS if option.effect == _options.RESTART}
-    lines = _options.recorded_lines(declared)
-    names = {*changes}
-    names.update(
-        name
-        for name in lines
-        if lines[name] != record.lines.get(name) and not changes.keys() & {*_options.BY_NAME[name].reads}
-    )
+        return (), {}
+    lines, running = _options.recorded_lines(declared), record.lines_of(seen.init)
     if record.init != seen.init:
-        names.update(drifted)
-    names &= restart
-    names.update(record.waits(seen.init))
-    if not seen.secrets_mounted:
+        running.update(dict.fromkeys(name for name in drifted if name in lines))
+    restart = {option.name for option in _options.OPTIONS if option.effect == _options.RESTART}
+    others = {name: running.get(name) for name in lines if name in restart and running.get(name) != lines[name]}
+    # By whose change an option's lines are others: its own, or one of an option that it reads.
+    touched = {*changes, *record.waits(seen.init)} & restart
+    names: set[str] = set()
+    for name in others:
+        causes = touched & {name, *_options.BY_NAME[name].reads}
+        names |= causes or {name}
+    if not seen.secrets_mounted or "secrets" in record.waits(seen.init):
         names.add("secrets")
-    return sorted(names)
+    return tuple(sorted(names)), others

@@ -26,7 +26,8 @@ class Record:
     """``options``: the declaration as it was applied (of the environment only the names). ``lines``: each option's lines of
     the configuration (of the environment only digests). ``base``: the template's own lines of keys that we have lines of
     too. ``init``: the task's first process, as the last start of ours made it. ``pending``: options that ``pending_init``
-    lacks until the next start. ``stop_asked``: the init that a call of ours last asked to end.
+    lacks until the next start; ``running``: the lines that it has instead, of each option where they are others (null:
+    nobody knows which). ``stop_asked``: the init that a call of ours last asked to end.
     """
 
     name: str
@@ -40,10 +41,15 @@ class Record:
     pending: tuple[str, ...] = ()
     pending_init: InitId | None = None
     stop_asked: InitId | None = None
+    running: t.Mapping[str, t.Any] = field(default_factory=dict)
 
     def waits(self, running: InitId | None) -> tuple[str, ...]:
         """The options that the running task does not have yet: none once another init runs."""
         return self.pending if running is not None and running == self.pending_init else ()
+
+    def lines_of(self, running: InitId | None) -> dict[str, t.Any]:
+        """Each option's lines that the running task was started with."""
+        return {**self.lines, **(self.running if self.waits(running) else {})}
 
 
 def render_record(record: Record) -> str:
@@ -85,6 +91,7 @@ def parse_record(text: str, path: str) -> Record:
             and isinstance(record.created_at, str)
             and isinstance(record.options, dict)
             and isinstance(record.lines, dict)
+            and isinstance(record.running, dict)
             and record.phase in (MAKING, READY)
             and all(isinstance(record.options.get(key, kind()), kind) for key, kind in _NEEDED)
         )

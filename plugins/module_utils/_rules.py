@@ -107,7 +107,7 @@ def _volume(entry: str) -> str:
     fault = _volumes.target_fault(target)
     if fault is not None:
         raise LxcTaskError(fault)
-    return f"{source}:{target}"
+    return f"{source}:{_volumes.inside(target)}"
 
 
 def _mount(mount: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
@@ -116,7 +116,7 @@ def _mount(mount: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
         fault = f"the source of the target '{mount['target']}' is empty: name what is mounted"
     if fault is not None:
         raise LxcTaskError(fault)
-    return mount
+    return {**mount, "target": f"/{_volumes.inside(mount['target'])}"}
 
 
 def _device(device: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
@@ -128,7 +128,12 @@ def _device(device: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
         fault = f"the permissions {permissions!r} of '{device['path']}' are not made of r, w and m"
     if fault is not None:
         raise LxcTaskError(fault)
-    return {**device, "permissions": "".join(letter for letter in "rwm" if letter in permissions)}
+    target = f"/{_volumes.inside(device['target'] or device['path'])}"
+    return {
+        **device,
+        "target": None if target == f"/{_volumes.inside(device['path'])}" else target,
+        "permissions": "".join(letter for letter in "rwm" if letter in permissions),
+    }
 
 
 def _memory(mebibytes: int) -> int:

@@ -75,11 +75,14 @@ class SetShares(Step):
 
 @dataclass(frozen=True)
 class Remember(Step):
-    """Write the record: the declaration as it is applied now, and which options wait for the next start."""
+    """Write the record: the declaration as it is applied now, and which options wait for the next start. ``running``: the
+    lines that the running task has of them.
+    """
 
     options: t.Mapping[str, t.Any]
     lines: t.Mapping[str, t.Any]
     pending: tuple[str, ...] = ()
+    running: t.Mapping[str, t.Any] = field(default_factory=dict)
     ready: bool = True
 
 

@@ -488,7 +488,8 @@ def test_a_change_waits_where_no_restart_is_allowed(
     assert remembered.pending == (option,)
 
     # The next call changes nothing, and goes on to warn.
-    waiting = made(now, record=record_of(now, init=INIT, pending=(option,), pending_init=INIT))
+    after = {"pending": remembered.pending, "pending_init": INIT, "running": remembered.running}
+    waiting = made(now, record=record_of(now, init=INIT, **after))
     second = plan(now, waiting)
     assert second.steps == ()
     assert second.warnings == first.warnings
@@ -501,6 +502,60 @@ def test_a_change_waits_where_no_restart_is_allowed(
     # A command that starts it anew does too; and then nothing waits any more.
     another = InitId(4343, 200, "boot")
     assert plan(now, replace(waiting, init=another)).warnings == ()
+
+    # What is taken back waits no more, whether a restart is allowed or not: the task never had anything else.
+    for back in (task(**former), task(restart_on_change=False, **former)):
+        taken = plan(back, made(now, back, record=waiting.record))
+        assert outline(taken) == ([WRITE], "running")
+        assert taken.warnings == ()
+        (forgotten,) = [step for step in taken.steps if isinstance(step, _steps.Remember)]
+        assert (forgotten.pending, forgotten.running) == ((), {})
+
+
+def test_what_was_changed_twice_waits_until_both_are_taken_back() -> None:
+    first = task(restart_on_change=False, hostname="w", volumes=["/a:b"])
+    (remembered,) = [step for step in plan(first, made(task(), first)).steps if isinstance(step, _steps.Remember)]
+    assert remembered.pending == ("hostname", "volumes")
+    after = {"pending": remembered.pending, "pending_init": INIT, "running": remembered.running}
+    second = task(restart_on_change=False, hostname="v", devices=[{"path": "/dev/x"}])
+    seen = made(first, second, record=record_of(first, init=INIT, **after))
+    (remembered,) = [step for step in plan(second, seen).steps if isinstance(step, _steps.Remember)]
+    assert {"hostname", "devices"} <= set(remembered.pending)
+    after = {"pending": remembered.pending, "pending_init": INIT, "running": remembered.running}
+    third = task()
+    found = plan(third, made(second, third, record=record_of(second, init=INIT, **after)))
+    assert outline(found) == ([WRITE], "running")
+
+
+@pytest.mark.parametrize(
+    ("former", "asked"),
+    [
+        ({"volumes": ["/a:b"]}, {"mounts": [{"source": "/a", "target": "/b"}]}),
+        (
+            {"mounts": [{"source": "/a", "target": "/b"}]},
+            {"mounts": [{"source": "/a", "target": "b", "create": "dir"}]},
+        ),
+        ({"lxc_config": {}}, {"lxc_config": {"lxc.hook.post-stop": []}}),
+    ],
+)
+def test_other_words_for_the_same_need_no_restart(former: Given, asked: Given) -> None:
+    now = task(**asked)
+    found = plan(now, made(task(**former), now))
+    assert (found.actions, found.warnings) == ([f"record {', '.join(found.before)}"], ())
+
+
+@pytest.mark.parametrize(
+    ("former", "asked"),
+    [
+        ({"volumes": ["/a:b/c"]}, {"volumes": ["/a:b//./c/"]}),
+        ({"mounts": [{"source": "/a", "target": "/b/c"}]}, {"mounts": [{"source": "/a", "target": "b/./c/"}]}),
+        ({"devices": [{"path": "/dev/x"}]}, {"devices": [{"path": "/dev/x", "target": "dev//x"}]}),
+        ({"devices": [{"path": "/dev/x", "target": "/y"}]}, {"devices": [{"path": "/dev/x", "target": "y/"}]}),
+    ],
+)
+def test_another_spelling_of_a_target_is_no_change(former: Given, asked: Given) -> None:
+    now = task(**asked)
+    assert plan(now, made(task(**former), now)).steps == ()
 
 
 def test_a_present_task_is_restarted_into_the_state_it_was_in() -> None:

@@ -36,6 +36,7 @@ RECORD = Record(
     pending=("network_mode",),
     pending_init=INIT,
     stop_asked=INIT,
+    running={"network_mode": [["lxc.net.0.type", "none"]], "hostname": None},
 )
 PATH = "/var/lib/lxc/web/nomadic-lxc.json"
 
@@ -116,6 +117,7 @@ def test_a_record_cut_short(length: int) -> None:
         text_of(options={"alloc_dir": None}),
         text_of(options={"alloc_dir": 1}),
         text_of(lines="x"),
+        text_of(running=[]),
         text_of(base=None),
         text_of(base=[["key"]]),
         text_of(base=["key"]),
@@ -155,6 +157,8 @@ def test_is_no_record(text: str) -> None:
 )
 def test_what_waits_for_the_next_start(running: t.Optional[InitId], waits: t.Tuple[str, ...]) -> None:
     assert RECORD.waits(running) == waits
+    # What it runs with is what the record says, but for what waits.
+    assert RECORD.lines_of(running) == {**RECORD.lines, **(RECORD.running if waits else {})}
 
 
 WORDS = st.text(max_size=10)
@@ -182,6 +186,7 @@ RECORDS = st.builds(
     st.lists(WORDS, max_size=3).map(tuple),
     INITS,
     INITS,
+    st.dictionaries(WORDS, SOUND_JSON, max_size=3),
 )
 
 
