@@ -9,9 +9,9 @@ import contextlib
 import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _lock, _options
-from ansible_collections.nomadic.lxc.plugins.module_utils._apply import apply
+from ansible_collections.nomadic.lxc.plugins.module_utils._apply import Interrupted, apply, interruptible
 from ansible_collections.nomadic.lxc.plugins.module_utils._declare import declare
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import OptionsError
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError, OptionsError
 from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import default_lxc_path
 from ansible_collections.nomadic.lxc.plugins.module_utils._observe import observe
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
@@ -27,6 +27,14 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._work import Outcome
 
 def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """One call on one task, from its parameters to its result. Raises LxcTaskError."""
+    try:
+        with interruptible():
+            return _in_turn(params, check_mode)
+    except Interrupted as error:
+        raise LxcTaskError(f"{error}, when no step was under way: nothing is half done") from error
+
+
+def _in_turn(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     spec, faults = parse_task(params, default_lxc_path())
     if spec is None:
         raise OptionsError(faults)

@@ -3,14 +3,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import time
 import typing as t
 from dataclasses import replace
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils._converge import diff, view
+from ansible_collections.nomadic.lxc.plugins.module_utils import _converge
+from ansible_collections.nomadic.lxc.plugins.module_utils._converge import converge, diff, view
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import Exit
 from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Plan
-from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.builders import made, nothing, plan, spec, task
+from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.builders import (
+    made,
+    nothing,
+    params,
+    plan,
+    spec,
+    task,
+)
 
 S = 1_000_000_000
 ENDED = Exit("2026-11-24T10:00:00Z", False)
@@ -54,3 +67,22 @@ def test_the_diff_tells_the_state_that_it_came_into(
 ) -> None:
     found = diff(Plan((), "running", before, after), became)
     assert (found["before"], found["after"]) == shown
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_ends_the_wait_for_a_turn_is_told(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    @contextlib.contextmanager
+    def waiting(_path: str, _what: str) -> t.Iterator[int]:
+        os.kill(os.getpid(), number)
+        time.sleep(10)
+        yield -1
+
+    monkeypatch.setattr(_converge, "default_lxc_path", lambda: "/var/lib/lxc")
+    monkeypatch.setattr(_converge._lock, "held", waiting)
+    former = signal.signal(number, signal.SIG_IGN)
+    try:
+        with pytest.raises(LxcTaskError, match=f"signal {int(number)}, when no step was under way"):
+            converge(params(name="web", state="stopped"), check_mode=False)
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, former)
