@@ -77,7 +77,9 @@ def parse_task(params: t.Mapping[str, t.Any], default_lxc_path: str) -> tuple[Ta
     """
     faults = unprintable(params)
     if faults:
-        return None, faults
+        unfit = {fault.partition(":")[0] for fault in faults}
+        rest = {option: None if option in unfit else value for option, value in params.items()}
+        return None, [*faults, *validate(rest)[1]]
     values, faults = validate(params)
     handle: Handle | None = values["handle"]
     name, alloc_id = values["name"], values["alloc_id"]

@@ -678,6 +678,13 @@ def test_all_faults_are_told_at_once() -> None:
     assert len(faults) == len(set(faults)) == 23
 
 
+def test_what_a_newline_spoils_does_not_hide_the_other_faults() -> None:
+    given = params(name="web", template="busybox", init="a\nb", volumes=["foo:/var"], memory_mb=0)
+    found, faults = parse_task(given, LXC_PATH)
+    assert found is None
+    assert [fault.partition(" ")[0] for fault in faults] == ["init:", "volumes:", "memory_mb"]
+
+
 def test_a_task_with_faults_can_still_be_judged_by_its_host() -> None:
     found, faults = parse_task(params(name="web", template="busybox", memory_mb=0, volumes=["/a:b", ":"]), LXC_PATH)
     assert len(faults) == 2
