@@ -8,23 +8,61 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import identify, wait_for_exit
+from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, identify, wait_for_exit
+
+
+_TITLE = b"[lxc monitor] "
+
+
+def _titles(root: str = "/") -> t.Iterator[tuple[int, bytes]]:
+    """The pids of all monitors, and what follows in the title that liblxc gives one: the LXC path, a blank, the name."""
+    for entry in os.listdir(os.path.join(root, "proc")):
+        if entry.isdigit():
+            try:
+                with open(os.path.join(root, "proc", entry, "cmdline"), "rb") as file:
+                    title = file.read().rstrip(b"\0")
+            except OSError:
+                continue
+            if title.startswith(_TITLE):
+                yield int(entry), title[len(_TITLE) :]
 
 
 def find(lxc_path: str, name: str) -> int | None:
-    """The pid of a container's monitor, by the title that liblxc gives it."""
-    title = f"[lxc monitor] {lxc_path} {name}".encode("utf-8", "surrogateescape")
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                with open(f"/proc/{entry}/cmdline", "rb") as file:
-                    found = file.read().rstrip(b"\0")
-            except OSError:
-                continue
-            if found == title:
-                return int(entry)
+    """The pid of a container's monitor."""
+    wanted = os.fsencode(f"{lxc_path} {name}")
+    return next((pid for pid, title in _titles() if title == wanted), None)
+
+
+def init_of(lxc_path: str, name: str, root: str = "/") -> InitId | None:
+    """The init beside a container's monitor, whichever network namespace and spelling of the LXC path it was started with."""
+    end = os.fsencode(f" {name}")
+    place = os.path.realpath(os.fsencode(lxc_path))
+    for monitor, title in _titles(root):
+        if title.endswith(end) and os.path.realpath(title[: -len(end)]) == place:
+            for child in _children(monitor, root):
+                if _is_init(child, root):
+                    return identify(child, root)
     return None
+
+
+def _children(pid: int, root: str = "/") -> list[int]:
+    try:
+        with open(os.path.join(root, f"proc/{pid}/task/{pid}/children"), encoding="ascii") as file:
+            return [int(child) for child in file.read().split()]
+    except OSError:
+        return []
+
+
+def _is_init(pid: int, root: str) -> bool:
+    """Whether a process is the first of a pid namespace below its parent's: a hook of the monitor's is not. See proc(5)."""
+    try:
+        with open(os.path.join(root, f"proc/{pid}/status"), encoding="utf-8", errors="replace") as file:
+            numbers = next((line.split()[1:] for line in file if line.startswith("NSpid:")), [])
+    except OSError:
+        return False
+    return len(numbers) > 1 and numbers[-1] == "1"
 
 
 def hangs(lxc_path: str, name: str) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _cgroup,
     _config_lines,
+    _monitor,
     _mounts,
     _record,
     _tree,
@@ -105,7 +106,12 @@ def observe(spec: TaskSpec, runtime: Runtime) -> tuple[TaskSpec, Observed]:
         state, init, unloadable = _state(spec, runtime, directory, record)
     ended = read_exit(directory, record) if state == STOPPED else None
     asleep = state in (STOPPED, ABSENT) and unloadable is None
-    elsewhere = runs_elsewhere(directory, record) if record is not None and asleep else None
+    elsewhere = None
+    if asleep and record is not None:
+        elsewhere = runs_elsewhere(directory, record)
+    elif asleep and defined and spec.by_handle:
+        # Of one that others made no record tells: its monitor does.
+        elsewhere = _monitor.init_of(path, name)
     points = _mounts.read_mount_points()
     seen = Observed(
         state=state,
