@@ -3,7 +3,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# cgroup.sh PID read CONTROLLER FILE...: prints the kernel's files of the container's own cgroup, the first that is there.
+# cgroup.sh PID find CONTROLLER FILE...: prints the path of the container's own cgroup's file, the first that is there.
+# cgroup.sh PID read CONTROLLER FILE...: prints what is in it.
 # cgroup.sh PID move: puts the container's init into a child of its own cgroup, in every hierarchy, as systemd does inside.
 set -euo pipefail
 pid=$1 action=$2
@@ -23,12 +24,12 @@ directories() {
 }
 
 case "$action" in
-read)
+find | read)
     directory=$(directories | awk -v name="$3" '{n = split($1, names, ","); for (i = 1; i <= n; i++) if (names[i] == name) print $2}')
     [ -n "$directory" ] || directory=$(directories | awk '$1 == "unified" {print $2}')
     for file in "${@:4}"; do
         if [ -e "$directory/$file" ]; then
-            cat "$directory/$file"
+            if [ "$action" = find ]; then echo "$directory/$file"; else cat "$directory/$file"; fi
             exit
         fi
     done
