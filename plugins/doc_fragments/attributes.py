@@ -7,10 +7,11 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Read by name: ``nomadic.lxc.attributes`` and ``nomadic.lxc.attributes.common``."""
+    """Read by name: ``nomadic.lxc.attributes``, ``nomadic.lxc.attributes.common`` and ``.actiongroup_lxc``."""
 
     # What the words mean. A module that uses this states `support` for both by itself.
     DOCUMENTATION = r"""
+---
 options: {}
 attributes:
   check_mode:
@@ -21,12 +22,20 @@ attributes:
 
     # What is the same for every module of the collection.
     COMMON = r"""
+---
 options: {}
 attributes:
   platform:
     description: The operating systems that the module can manage.
     support: full
     platforms: linux
+"""
+
+    # For the members of the action group. One section for each group: that is how the group's members are checked.
+    ACTIONGROUP_LXC = r"""
+---
+options: {}
+attributes:
   action_group:
     description: Use C(group/nomadic.lxc.lxc) in C(module_defaults) to set options for all modules of the collection.
     support: full

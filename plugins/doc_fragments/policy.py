@@ -10,6 +10,7 @@ class ModuleDocFragment:
     """Read by name: ``nomadic.lxc.policy``."""
 
     DOCUMENTATION = r"""
+---
 options:
   lxc_path:
     description:

@@ -97,7 +97,7 @@ def _run(function: t.Callable[[], bool], output: int, inherit: t.Sequence[int]) 
         for descriptor in inherit:
             os.set_inheritable(descriptor, True)
         code = 0 if function() else 1
-    except BaseException as error:  # noqa: B902 - nothing may return into the parent's code
+    except BaseException as error:  # noqa: BLE001 - nothing may return into the parent's code
         os.write(2, f"{error}\n".encode(errors="replace"))
     finally:
         os._exit(code)

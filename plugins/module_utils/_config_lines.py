@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-Pair = t.Tuple[str, str]
+Pair = tuple[str, str]
 
 # What liblxc takes off the ends of a key and a value.
 BLANKS = " \t\n"

@@ -38,7 +38,7 @@ def _in_turn(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any
     spec, faults = parse_task(params, default_lxc_path())
     if spec is None:
         raise OptionsError(faults)
-    lock: t.ContextManager[t.Optional[int]] = contextlib.nullcontext()
+    lock: t.ContextManager[int | None] = contextlib.nullcontext()
     if not check_mode and not faults:
         file = _lock.lock_file("task", spec.container_name, spec.lxc_path)
         lock = _lock.held(file, f"container {spec.container_name}")

@@ -18,7 +18,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
 from ansible_collections.nomadic.lxc.plugins.module_utils._text import HIDDEN
 
 # By option: before and after, as a user is shown them.
-Differences = t.Dict[str, t.Tuple[t.Any, t.Any]]
+Differences = dict[str, tuple[t.Any, t.Any]]
 
 
 def show(name: str, value: t.Any) -> t.Any:

@@ -53,7 +53,7 @@ def run(
         result = call(module.params, module.check_mode)
     except LxcTaskError as error:
         _fail(module, error)
-    except Exception as error:  # pylint: disable=broad-except
+    except Exception as error:  # noqa: BLE001 # pylint: disable=broad-except
         module.fail_json(
             msg=f"nomadic.lxc has a fault of its own, please report it: {type(error).__name__}: {error}",
             exception=traceback.format_exc(),

@@ -12,7 +12,6 @@ import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, identify, wait_for_exit
 
-
 _TITLE = b"[lxc monitor] "
 
 

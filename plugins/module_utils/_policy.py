@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-Argument = t.Dict[str, t.Any]
+Argument = dict[str, t.Any]
 
 IDENTITY: dict[str, Argument] = {"name": {"type": "str"}, "alloc_id": {"type": "str"}, "handle": {"type": "json"}}
 

@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, alive, identify, parent
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import FROZEN, RUNNING
 from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
+from typing_extensions import Self
 
 # Seconds. How often it is asked what became of a task whose init died: a reboot kills the init too.
 _SETTLE_PAUSE = 0.001
@@ -49,7 +50,7 @@ class Deaths:
         self._watched: dict[str, InitId] = {}
         self._descriptors: dict[int, str] = {}
 
-    def __enter__(self) -> Deaths:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -185,7 +186,7 @@ class _Waiting:
         return [self._host.look(name) if name in self.runs else view for name, view in self._ends.items()]
 
 
-def for_running(look: t.Callable[[], t.List[TaskView]], timeout: float) -> tuple[list[TaskView], bool]:
+def for_running(look: t.Callable[[], list[TaskView]], timeout: float) -> tuple[list[TaskView], bool]:
     """Wait until there are selected tasks and all run. Returns them, and whether in time."""
     deadline = time.monotonic() + timeout
     while True:

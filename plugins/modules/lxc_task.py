@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
+---
 module: lxc_task
 short_description: Run an LXC container as a declarative task
 version_added: 0.1.0
@@ -334,6 +335,7 @@ extends_documentation_fragment:
   - nomadic.lxc.policy
   - nomadic.lxc.attributes
   - nomadic.lxc.attributes.common
+  - nomadic.lxc.attributes.actiongroup_lxc
 attributes:
   check_mode:
     support: full
@@ -377,6 +379,7 @@ seealso:
 """
 
 EXAMPLES = r"""
+---
 # Ad-hoc. This one uses the default network mode, the host's own network:
 #   ansible localhost -m nomadic.lxc.lxc_task -a "name=web template=busybox"
 
@@ -490,6 +493,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+---
 actions:
   description:
     - The steps that were taken, in order. In check mode, those that would be.

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
+---
 module: lxc_task_facts
 short_description: Look at tasks, and wait for their end or start
 version_added: 0.1.0
@@ -64,6 +65,7 @@ extends_documentation_fragment:
   - nomadic.lxc.policy
   - nomadic.lxc.attributes
   - nomadic.lxc.attributes.common
+  - nomadic.lxc.attributes.actiongroup_lxc
 attributes:
   check_mode:
     support: full
@@ -87,6 +89,7 @@ seealso:
 """
 
 EXAMPLES = r"""
+---
 # Ad-hoc, for all tasks of a host:
 #   ansible localhost -m nomadic.lxc.lxc_task_facts
 
@@ -135,6 +138,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+---
 tasks:
   description:
     - The selected tasks, by container name. Each is the dict that M(nomadic.lxc.lxc_task) returns as C(task), and described

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
+---
 module: lxc_task_stats
 short_description: Sample what tasks use
 version_added: 0.1.0
@@ -55,6 +56,7 @@ extends_documentation_fragment:
   - nomadic.lxc.policy
   - nomadic.lxc.attributes
   - nomadic.lxc.attributes.common
+  - nomadic.lxc.attributes.actiongroup_lxc
 attributes:
   check_mode:
     support: full
@@ -77,6 +79,7 @@ seealso:
 """
 
 EXAMPLES = r"""
+---
 # Ad-hoc, for all tasks of a host:
 #   ansible localhost -m nomadic.lxc.lxc_task_stats
 
@@ -103,6 +106,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+---
 stats:
   description:
     - What each running task uses, by container name. The keys below are of one task.

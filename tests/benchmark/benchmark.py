@@ -58,7 +58,7 @@ def running(count: int, bridged: int, place: str) -> t.Iterator[dict[str, t.Any]
             task(number, state="absent", kill_timeout="1ms", purge=True)
 
 
-Cost = t.Tuple[float, float]  # seconds of time, and of CPU time of child processes
+Cost = tuple[float, float]  # seconds of time, and of CPU time of child processes
 
 
 def cost(call: t.Callable[[], t.Any]) -> Cost:

@@ -34,10 +34,10 @@ lxc.cap.drop = sys_module
 """
 
 
-def params(**given: t.Any) -> t.Dict[str, t.Any]:
+def params(**given: t.Any) -> dict[str, t.Any]:
     """Parameters as Ansible hands them over: every option is there, and every suboption."""
 
-    def filled(spec: t.Mapping[str, t.Any], values: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    def filled(spec: t.Mapping[str, t.Any], values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         unknown = set(values) - set(spec)
         assert not unknown, f"there is no option {unknown}"
         whole = {name: row.get("default") for name, row in spec.items()}
@@ -70,7 +70,7 @@ def place_of(asked: TaskSpec) -> Layout:
     return asked.layout
 
 
-def host_of(asked: TaskSpec) -> t.Dict[str, Source]:
+def host_of(asked: TaskSpec) -> dict[str, Source]:
     """A host that has a directory at every source, and a character device at every device."""
     place = place_of(asked)
     host = {path: Source(path, "dir") for path in (place.local, place.alloc, place.secrets)}
@@ -117,7 +117,7 @@ def limits_of(former: TaskSpec) -> _cgroup.Limits:
     return _cgroup.Limits(None if memory is None else memory * _cgroup.MIB, 1024 if shares is None else shares)
 
 
-def made(former: TaskSpec, asked: t.Optional[TaskSpec] = None, state: str = "running", **other: t.Any) -> Observed:
+def made(former: TaskSpec, asked: TaskSpec | None = None, state: str = "running", **other: t.Any) -> Observed:
     """What a run of the declaration ``former`` has left, as the one of ``asked`` sees it."""
     asked = asked or former
     runs = state in ("running", "frozen")

@@ -71,11 +71,11 @@ class Liblxc:
         assert answer, f"liblxc ended with {self._process.wait()} at {arguments!r}; {SYSTEM_PYTHON} needs python3-lxc"
         return json.loads(answer)
 
-    def loaded(self, text: str, keys: t.Sequence[str]) -> t.Optional[t.Dict[str, t.Optional[str]]]:
+    def loaded(self, text: str, keys: t.Sequence[str]) -> dict[str, str | None] | None:
         """What liblxc has for each key once it has loaded a configuration; None if it does not load it."""
-        return t.cast(t.Optional[t.Dict[str, t.Optional[str]]], self._ask("loaded", text, list(keys)))
+        return t.cast(t.Optional[dict[str, t.Optional[str]]], self._ask("loaded", text, list(keys)))
 
-    def taken(self, key: str, value: str, watched: t.Sequence[str]) -> t.Tuple[bool, bool]:
+    def taken(self, key: str, value: str, watched: t.Sequence[str]) -> tuple[bool, bool]:
         """Whether liblxc takes a key and value, and whether that changes any of the watched keys."""
         done, changed = self._ask("taken", key, value, list(watched))
         return done, changed

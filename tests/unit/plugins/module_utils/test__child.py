@@ -176,7 +176,7 @@ def test_one_that_ignores_signals_is_killed_too() -> None:
 
 
 def test_one_that_hangs_is_killed() -> None:
-    asked: t.List[int] = []
+    asked: list[int] = []
 
     def hangs() -> bool:
         asked.append(1)

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import typing as t
-
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import (
     BEGIN,
@@ -200,7 +198,7 @@ def test_a_key_as_liblxc_means_it(key: str, meant: str) -> None:
         (END, None),
     ],
 )
-def test_line(line: str, pair: t.Optional[t.Tuple[str, str]]) -> None:
+def test_line(line: str, pair: tuple[str, str] | None) -> None:
     assert parse_line(line) == pair
 
 
@@ -251,7 +249,7 @@ def test_a_value_is_read_back(value: str) -> None:
 
 
 @given(PAIRS)
-def test_what_is_rendered_is_parsed(pairs: t.List[t.Tuple[str, str]]) -> None:
+def test_what_is_rendered_is_parsed(pairs: list[tuple[str, str]]) -> None:
     lines = render(pairs)
     assert len(lines) == len(pairs)
     assert parse("\n".join(lines)) == pairs
@@ -277,7 +275,7 @@ lxc.mount.entry = shm dev/shm tmpfs defaults 0 0
 """
 
 
-def ours(text: str) -> t.List[str]:
+def ours(text: str) -> list[str]:
     """The lines between the marks."""
     lines = text.split("\n")
     assert lines.count(BEGIN) == lines.count(END) == 1
@@ -384,7 +382,7 @@ BASES = st.lists(st.tuples(st.sampled_from(SHARED), VALUES), max_size=3)
 @given(TEXTS, BASES, PAIRS, PAIRS)
 @example(f"{BEGIN}\nx\n{BEGIN}\n{END}\ny\n{END}", [], [("lxc.uts.name", "web")], [])
 def test_converging_twice_is_converging_once(
-    text: str, base: t.List[t.Tuple[str, str]], block: t.List[t.Tuple[str, str]], former: t.List[t.Tuple[str, str]]
+    text: str, base: list[tuple[str, str]], block: list[tuple[str, str]], former: list[tuple[str, str]]
 ) -> None:
     once = converge(text, base, block, former)
     assert converge(once, base, block, former) == once
@@ -393,19 +391,19 @@ def test_converging_twice_is_converging_once(
 
 @given(TEXTS, BASES, PAIRS)
 def test_ours_stand_whole_behind_the_templates(
-    text: str, base: t.List[t.Tuple[str, str]], block: t.List[t.Tuple[str, str]]
+    text: str, base: list[tuple[str, str]], block: list[tuple[str, str]]
 ) -> None:
     lines = ours(converge(text, base, block))
     assert lines[len(lines) - len(block) :] == render(block)
 
 
-def said(text: str, key: str) -> t.List[str]:
+def said(text: str, key: str) -> list[str]:
     return [value for name, value in parse(text) if canonical(name) == key]
 
 
 @given(TEXTS, BASES, PAIRS)
 def test_nothing_but_ours_is_said_of_an_owned_key(
-    text: str, base: t.List[t.Tuple[str, str]], block: t.List[t.Tuple[str, str]]
+    text: str, base: list[tuple[str, str]], block: list[tuple[str, str]]
 ) -> None:
     converged = converge(text, base, block)
     for key in {canonical(key) for key in EXCLUSIVE}:
@@ -417,7 +415,7 @@ def test_nothing_but_ours_is_said_of_an_owned_key(
 
 @given(LINES, BASES, PAIRS)
 def test_lines_of_others_stay_in_their_order(
-    lines: t.List[str], base: t.List[t.Tuple[str, str]], block: t.List[t.Tuple[str, str]]
+    lines: list[str], base: list[tuple[str, str]], block: list[tuple[str, str]]
 ) -> None:
     assume(BEGIN not in lines and END not in lines)
     others = [line for line in lines if (pair := parse_line(line)) is None or not (owner_like(pair[0]))]

@@ -63,7 +63,7 @@ def test_the_end_of_a_stopped_task_is_shown() -> None:
     ],
 )
 def test_the_diff_tells_the_state_that_it_came_into(
-    before: t.Dict[str, t.Any], after: t.Dict[str, t.Any], became: str, shown: t.Tuple[t.Any, t.Any]
+    before: dict[str, t.Any], after: dict[str, t.Any], became: str, shown: tuple[t.Any, t.Any]
 ) -> None:
     found = diff(Plan((), "running", before, after), became)
     assert (found["before"], found["after"]) == shown

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import typing as t
 from decimal import Decimal
 
 import pytest
@@ -153,7 +152,7 @@ def test_seconds_are_exact_to_the_nanosecond(nanoseconds: int) -> None:
 @pytest.mark.parametrize(
     ("nanoseconds", "shown"), [(5 * S, 5), (0, 0), (500 * MS, 0.5), (1500 * MS, 1.5), (-S, -1), (M + 1 * MS, 60.001)]
 )
-def test_a_user_sees_seconds(nanoseconds: int, shown: t.Union[int, float]) -> None:
+def test_a_user_sees_seconds(nanoseconds: int, shown: float) -> None:
     assert seconds(nanoseconds) == shown
     assert type(seconds(nanoseconds)) is type(shown)
 

@@ -32,7 +32,7 @@ def make_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
     return host
 
 
-def params(host: Told, **given: t.Any) -> t.Dict[str, t.Any]:
+def params(host: Told, **given: t.Any) -> dict[str, t.Any]:
     own = {"driver_enabled": True, "wait": None, "timeout": "60s"}
     return {**PARAMS, **own, "lxc_path": host.lxc_path, **given}
 
@@ -50,7 +50,7 @@ def test_the_options_are_all_there() -> None:
         ("", True, True, {}),
     ],
 )
-def test_the_fingerprint_is_nomads(version: str, enabled: bool, volumes: bool, found: t.Dict[str, str]) -> None:
+def test_the_fingerprint_is_nomads(version: str, enabled: bool, volumes: bool, found: dict[str, str]) -> None:
     assert fingerprint(version, enabled, volumes) == found
 
 
@@ -85,7 +85,7 @@ def test_looking_writes_nothing(host: Told, tmp_path: Path) -> None:
     log = tmp_path / "web.log"
     host.make("web", config=f"lxc.log.file = {log}\n")
 
-    def all_files() -> t.List[t.Tuple[str, int]]:
+    def all_files() -> list[tuple[str, int]]:
         return sorted((str(path), path.stat().st_mtime_ns) for path in tmp_path.rglob("*"))
 
     before = all_files()
@@ -116,7 +116,7 @@ def test_nothing_will_run_on_a_host_without_lxc() -> None:
 
 @pytest.mark.parametrize("given", [{}, {"alloc_id": "a1"}])
 @pytest.mark.parametrize("wait", ["exited", "running"])
-def test_a_wait_needs_to_know_for_whom(host: Told, given: t.Dict[str, str], wait: str) -> None:
+def test_a_wait_needs_to_know_for_whom(host: Told, given: dict[str, str], wait: str) -> None:
     with pytest.raises(LxcTaskError, match="wait needs a name or a handle"):
         facts(params(host, wait=wait, **given), False)
 
@@ -174,7 +174,7 @@ def test_a_start_is_seen(host: Told) -> None:
         ({"handle": '{"ContainerName":"nobody","LxcPath":"%s"}'}, "container nobody not found"),
     ],
 )
-def test_a_wait_for_a_start_in_vain(host: Told, given: t.Dict[str, str], says: str) -> None:
+def test_a_wait_for_a_start_in_vain(host: Told, given: dict[str, str], says: str) -> None:
     host.make("web")
     filled = {key: value.replace("%s", host.lxc_path) for key, value in given.items()}
     with pytest.raises(LxcTaskError) as caught:

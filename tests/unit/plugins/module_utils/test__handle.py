@@ -45,8 +45,10 @@ HANDLES = st.builds(
         # Go escapes what HTML and JavaScript could take for theirs, and nothing else that can be said in UTF-8
         (
             Handle("a<b>&c\u2028\u2029", '/\u00e4 "\\\x7f', 2, 0),
-            '{"ContainerName":"a\\u003cb\\u003e\\u0026c\\u2028\\u2029","InitPid":2,'
-            '"LxcPath":"/\u00e4 \\"\\\\\x7f","KillTimeout":0}',
+            (
+                '{"ContainerName":"a\\u003cb\\u003e\\u0026c\\u2028\\u2029","InitPid":2,'
+                '"LxcPath":"/\u00e4 \\"\\\\\x7f","KillTimeout":0}'
+            ),
         ),
     ],
 )

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import typing as t
 from pathlib import Path
 
 import pytest
@@ -52,7 +51,7 @@ def test_this_host_has_a_root_and_proc() -> None:
         ("/x", []),
     ],
 )
-def test_at_or_below_a_path(path: str, found: t.List[str]) -> None:
+def test_at_or_below_a_path(path: str, found: list[str]) -> None:
     assert below(path, ["/", "/a", "/a/b", "/ab"]) == found
 
 

@@ -18,7 +18,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._names import (
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-Name = t.Tuple[str, t.Optional[str]]
+Name = tuple[str, t.Optional[str]]
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,20}", fullmatch=True)
 TASKS = st.tuples(NAMES, st.one_of(st.none(), NAMES)).filter(lambda task: not name_faults(*task))
@@ -40,7 +40,7 @@ TASKS = st.tuples(NAMES, st.one_of(st.none(), NAMES)).filter(lambda task: not na
         ("web", "2fbd5a4c-9c3e-4e0f-8a0e-0d6b9d1f9e6a"),
     ],
 )
-def test_is_a_name(name: str, alloc_id: t.Optional[str]) -> None:
+def test_is_a_name(name: str, alloc_id: str | None) -> None:
     assert name_faults(name, alloc_id) == []
 
 
@@ -73,7 +73,7 @@ def test_is_a_name(name: str, alloc_id: t.Optional[str]) -> None:
         ("x" * 32, "y" * 32, "at most 64"),
     ],
 )
-def test_is_no_name(name: str, alloc_id: t.Optional[str], said: str) -> None:
+def test_is_no_name(name: str, alloc_id: str | None, said: str) -> None:
     faults = name_faults(name, alloc_id)
     assert len(faults) == 1
     assert said in faults[0]
@@ -85,7 +85,7 @@ def test_both_faults_are_told() -> None:
 
 
 @given(st.one_of(st.none(), st.text()), st.one_of(st.none(), st.text()))
-def test_any_text_is_judged(name: t.Optional[str], alloc_id: t.Optional[str]) -> None:
+def test_any_text_is_judged(name: str | None, alloc_id: str | None) -> None:
     if name is not None and not name_faults(name, alloc_id):
         made = container_name(name, alloc_id)
         assert len(made) <= 64
@@ -96,7 +96,7 @@ def test_any_text_is_judged(name: t.Optional[str], alloc_id: t.Optional[str]) ->
     ("name", "alloc_id", "made"),
     [("web", None, "web"), ("web", "5e1d", "web-5e1d"), ("web-0", "1", "web-0-1"), ("web", "0-1", "web-0-1")],
 )
-def test_container_name(name: str, alloc_id: t.Optional[str], made: str) -> None:
+def test_container_name(name: str, alloc_id: str | None, made: str) -> None:
     assert container_name(name, alloc_id) == made
 
 

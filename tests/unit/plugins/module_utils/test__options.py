@@ -14,7 +14,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import _config, _optio
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.builders import declared, nothing, place_of, task
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.processes import with_own_mounts
 
-Given = t.Dict[str, t.Any]
+Given = dict[str, t.Any]
 EFFECTS = {
     _options.NOTHING: (
         "name alloc_id handle state verbosity max_kill_timeout volumes_enabled recreate restart_on_change purge"
@@ -37,7 +37,7 @@ def test_when_a_change_takes_effect() -> None:
     assert found == {effect: set(names.split()) for effect, names in EFFECTS.items()}
 
 
-def lines_of(key: str, **options: t.Any) -> t.List[str]:
+def lines_of(key: str, **options: t.Any) -> list[str]:
     asked = task(**options)
     return [value for name, value in _options.block(declared(asked, nothing(asked))) if name == key]
 
@@ -89,7 +89,7 @@ KEPT = {"lxc_config": {"lxc.cap.keep": "chown"}}
         ({"lxc_config": {"lxc.tty.max": 4, "lxc.autodev": True}}, "lxc.autodev", ["1"]),
     ],
 )
-def test_lines(options: Given, key: str, values: t.List[str]) -> None:
+def test_lines(options: Given, key: str, values: list[str]) -> None:
     assert lines_of(key, **options) == values
 
 

@@ -34,7 +34,7 @@ from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.builders im
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-Given = t.Dict[str, t.Any]
+Given = dict[str, t.Any]
 S, MIB = 10**9, 1024 * 1024
 DIRECTORIES, SECRETS, CREATE, WRITE = (
     "make the task's directories",
@@ -48,7 +48,7 @@ PATH = "/usr/share/lxc/templates/lxc-busybox"
 HANDLE = '{"ContainerName":"web","LxcPath":"/var/lib/lxc"}'
 
 
-def outline(found: _steps.Plan) -> t.Tuple[t.List[str], str]:
+def outline(found: _steps.Plan) -> tuple[list[str], str]:
     return found.actions, found.state
 
 
@@ -64,7 +64,7 @@ def outline(found: _steps.Plan) -> t.Tuple[t.List[str], str]:
         ("frozen", [*NEW, "start", "freeze"], "frozen"),
     ],
 )
-def test_a_declaration_makes_the_container(state: str, actions: t.List[str], becomes: str) -> None:
+def test_a_declaration_makes_the_container(state: str, actions: list[str], becomes: str) -> None:
     asked = task(state=state)
     found = plan(asked, nothing(asked))
     assert outline(found) == (actions, becomes)
@@ -92,7 +92,7 @@ def test_a_declaration_makes_the_container(state: str, actions: t.List[str], bec
         ({"aside": True}, ["remove the former container", *NEW]),
     ],
 )
-def test_what_is_there_already_is_not_made_again(seen: Given, actions: t.List[str]) -> None:
+def test_what_is_there_already_is_not_made_again(seen: Given, actions: list[str]) -> None:
     asked = task(state="present")
     place = place_of(asked)
     if seen.get("directories") == "all":
@@ -197,7 +197,7 @@ RICH: Given = {
         ("frozen", "frozen", [], "frozen"),
     ],
 )
-def test_the_states_of_a_declaration(options: Given, state: str, is_: str, actions: t.List[str], becomes: str) -> None:
+def test_the_states_of_a_declaration(options: Given, state: str, is_: str, actions: list[str], becomes: str) -> None:
     asked = task(state=state, **options)
     found = plan(asked, made(asked, state=is_))
     assert outline(found) == (actions, becomes)
@@ -233,7 +233,7 @@ def test_the_states_of_a_declaration(options: Given, state: str, is_: str, actio
         ("absent", "absent", [], "absent"),
     ],
 )
-def test_the_states_of_a_command(state: str, is_: str, actions: t.List[str], becomes: str) -> None:
+def test_the_states_of_a_command(state: str, is_: str, actions: list[str], becomes: str) -> None:
     asked = spec(state=state)
     seen = Observed() if is_ == "absent" else made(task(**RICH), state=is_)
     found = plan(asked, seen)
@@ -266,7 +266,7 @@ def test_a_handle_whose_container_is_gone_has_nothing_to_do(state: str) -> None:
         ("absent", "running", ["stop", "destroy"]),
     ],
 )
-def test_a_handle_commands_a_container_that_we_did_not_make(state: str, is_: str, actions: t.List[str]) -> None:
+def test_a_handle_commands_a_container_that_we_did_not_make(state: str, is_: str, actions: list[str]) -> None:
     found = plan(spec(state=state, handle=HANDLE), Observed(state=is_, config="lxc.net.0.type = empty\n"))
     assert found.actions == actions
 
@@ -405,7 +405,7 @@ def test_a_command_stops_by_the_records_kill_timeout() -> None:
     ],
 )
 def test_changes_without_a_restart(
-    former: Given, asked: Given, running: t.List[str], stopped: t.List[str], before: Given, after: Given
+    former: Given, asked: Given, running: list[str], stopped: list[str], before: Given, after: Given
 ) -> None:
     now = task(state="present", **asked)
     for state, actions in (("running", running), ("frozen", running), ("stopped", stopped)):
@@ -416,7 +416,7 @@ def test_changes_without_a_restart(
         assert found.changed is bool(actions)
 
 
-RESTARTING: t.List[t.Tuple[str, Given, Given, t.Any, t.Any]] = [
+RESTARTING: list[tuple[str, Given, Given, t.Any, t.Any]] = [
     ("network_mode", {}, {"network_mode": "host"}, "empty", "host"),
     ("network_link", {"network_mode": "bridge"}, {"network_mode": "bridge", "network_link": "br1"}, "lxcbr0", "br1"),
     ("host_network_admin", {"network_mode": "host"}, {"network_mode": "host", "host_network_admin": True}, False, True),
@@ -579,7 +579,7 @@ def test_another_alloc_dir() -> None:
 
 # ---- a new root file system
 
-ROOTFS: t.List[t.Tuple[str, Given, Given, str, str]] = [
+ROOTFS: list[tuple[str, Given, Given, str, str]] = [
     ("template", {}, {"template": "debian"}, "busybox", "debian"),
     ("distro", {"distro": "alpine"}, {"distro": "debian"}, "alpine", "debian"),
     ("release", {"release": "3.19"}, {"release": "3.20"}, "3.19", "3.20"),
@@ -643,7 +643,7 @@ RECREATE = ["set the former container aside", CREATE, WRITE]
         ("frozen", "running", ["stop", *RECREATE, "start", "freeze"], "frozen"),
     ],
 )
-def test_it_is_made_again_always(state: str, is_: str, actions: t.List[str], becomes: str) -> None:
+def test_it_is_made_again_always(state: str, is_: str, actions: list[str], becomes: str) -> None:
     asked = task(state=state, recreate="always")
     found = plan(asked, made(asked, state=is_))
     assert outline(found) == ([*actions, "remove the former container"], becomes)
@@ -712,7 +712,7 @@ def test_what_forbids_to_make_it_again(seen: Given, said: str) -> None:
     ],
 )
 def test_limits_are_compared_with_the_kernel(
-    held: Limits, options: Given, actions: t.List[str], before: Given, after: Given
+    held: Limits, options: Given, actions: list[str], before: Given, after: Given
 ) -> None:
     asked = task(**options)
     found = plan(asked, made(asked, limits=held))
@@ -812,7 +812,7 @@ def test_a_removed_directory_is_made_again() -> None:
         ({}, {"aside": True}, ["remove the former container", "destroy", "remove secrets"], 0),
     ],
 )
-def test_absent(given: Given, seen: Given, actions: t.List[str], warned: int) -> None:
+def test_absent(given: Given, seen: Given, actions: list[str], warned: int) -> None:
     found = plan(spec(state="absent", **given), made(task(), state="stopped", **seen))
     assert outline(found) == (actions, "absent")
     assert len(found.warnings) == warned
@@ -829,7 +829,7 @@ def test_absent(given: Given, seen: Given, actions: t.List[str], warned: int) ->
         ({"purge": True}, {}, []),
     ],
 )
-def test_absent_of_what_is_absent(given: Given, seen: Given, actions: t.List[str]) -> None:
+def test_absent_of_what_is_absent(given: Given, seen: Given, actions: list[str]) -> None:
     found = plan(spec(state="absent", **given), Observed(**seen))
     assert outline(found) == (actions, "absent")
     assert (found.before, found.after) == ({}, {})
@@ -863,7 +863,7 @@ def test_a_half_made_container_is_made_anew() -> None:
         ({"state": "absent"}, ["restore the former container", "destroy", "remove secrets"]),
     ],
 )
-def test_a_recreation_that_was_cut_off_is_taken_back_first(given: Given, actions: t.List[str]) -> None:
+def test_a_recreation_that_was_cut_off_is_taken_back_first(given: Given, actions: list[str]) -> None:
     found = plan(spec(**given), made(task(), state="stopped", aside=True, restorable=True))
     assert found.actions == actions
 
@@ -932,7 +932,7 @@ def test_a_directory_that_is_no_container(who: Given, state: str) -> None:
 
 @pytest.mark.parametrize("lives", [None, INIT])
 @pytest.mark.parametrize("state", EVERY)
-def test_a_container_that_has_lost_its_configuration_is_only_removed(state: str, lives: t.Optional[InitId]) -> None:
+def test_a_container_that_has_lost_its_configuration_is_only_removed(state: str, lives: InitId | None) -> None:
     asked = task(state=state) if state not in ("stopped", "absent") else spec(state=state)
     seen = replace(made(task(), asked, state="absent"), stray=True, config="", elsewhere=lives)
     if state == "absent" and lives is None:

@@ -155,7 +155,7 @@ def test_is_no_record(text: str) -> None:
         (None, ()),
     ],
 )
-def test_what_waits_for_the_next_start(running: t.Optional[InitId], waits: t.Tuple[str, ...]) -> None:
+def test_what_waits_for_the_next_start(running: InitId | None, waits: tuple[str, ...]) -> None:
     assert RECORD.waits(running) == waits
     # What it runs with is what the record says, but for what waits.
     assert RECORD.lines_of(running) == {**RECORD.lines, **(RECORD.running if waits else {})}

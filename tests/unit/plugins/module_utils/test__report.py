@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import typing as t
 from dataclasses import replace
 
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils import _options
-from ansible_collections.nomadic.lxc.plugins.module_utils._config import converge, parse
+from ansible_collections.nomadic.lxc.plugins.module_utils._config import converge
+from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import parse
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import identify
 from ansible_collections.nomadic.lxc.plugins.module_utils._report import mounts_in, network_mode_in, task_dict
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import Exit
@@ -119,7 +119,7 @@ def test_it_is_json() -> None:
         ("", None),
     ],
 )
-def test_the_network_mode_of_a_configuration(text: str, mode: t.Optional[str]) -> None:
+def test_the_network_mode_of_a_configuration(text: str, mode: str | None) -> None:
     assert network_mode_in(parse(text)) == mode
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 import typing as t
 from pathlib import Path
 
@@ -29,14 +30,14 @@ class Host:
 
     def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.told = Told(tmp_path / "lxc")
-        self.roots: t.Dict[str, Fixture] = {}
+        self.roots: dict[str, Fixture] = {}
         self.tmp_path = tmp_path
-        self.slept: t.List[float] = []
-        self.taken: t.List[str] = []
+        self.slept: list[float] = []
+        self.taken: list[str] = []
         self.between: t.Callable[[], None] = lambda: None
         monkeypatch.setattr(_liblxc, "Containers", lambda path: self.told)
         monkeypatch.setattr(_sampling, "cgroup_of", self.cgroup_of)
-        monkeypatch.setattr(_sampling.time, "sleep", self.sleep)
+        monkeypatch.setattr(time, "sleep", self.sleep)
         take = _stats.take
 
         def counted(cgroup: CgroupReader) -> _stats.Sample | None:
@@ -64,7 +65,7 @@ class Host:
             group.name = view.container_name
         return group
 
-    def stats(self, check_mode: bool = False, **given: t.Any) -> t.Dict[str, t.Any]:
+    def stats(self, check_mode: bool = False, **given: t.Any) -> dict[str, t.Any]:
         own = {"interval": "1s", "textfile": None, "lxc_path": self.told.lxc_path}
         return stats({**PARAMS, **own, **given}, check_mode)
 
@@ -226,7 +227,7 @@ def test_a_textfile_without_tasks_is_empty(host: Host) -> None:
         ({"name": "a/b"}, "invalid name"),
     ],
 )
-def test_options_that_nothing_can_mean(host: Host, given: t.Dict[str, str], says: str) -> None:
+def test_options_that_nothing_can_mean(host: Host, given: dict[str, t.Any], says: str) -> None:
     with pytest.raises(LxcTaskError) as caught:
         host.stats(**{"interval": "0", **given})
     assert says in str(caught.value)

@@ -47,7 +47,7 @@ def wanted(host: Told, **given: t.Any) -> Selection:
     return parse_selection({**PARAMS, "lxc_path": host.lxc_path, **given})
 
 
-def names(views: t.Sequence[TaskView]) -> t.List[str]:
+def names(views: t.Sequence[TaskView]) -> list[str]:
     return [it.container_name for it in views]
 
 
@@ -93,7 +93,7 @@ def test_a_handle_says_where_to_the_letter() -> None:
         ({"lxc_path": "lxc", "name": "a/b", "max_kill_timeout": "x"}, "max_kill_timeout"),
     ],
 )
-def test_options_that_nothing_can_mean(given: t.Dict[str, t.Any], says: str) -> None:
+def test_options_that_nothing_can_mean(given: dict[str, t.Any], says: str) -> None:
     with pytest.raises(LxcTaskError) as caught:
         parse_selection({**PARAMS, "lxc_path": "/lxc", **given})
     assert says in str(caught.value)
@@ -124,7 +124,7 @@ def test_durations() -> None:
     ("given", "named"),
     [({}, False), ({"alloc_id": "a1"}, False), ({"name": "web"}, True), ({"handle": handle("web", "/lxc")}, True)],
 )
-def test_whether_a_call_says_which_tasks_it_means(given: t.Dict[str, t.Any], named: bool) -> None:
+def test_whether_a_call_says_which_tasks_it_means(given: dict[str, t.Any], named: bool) -> None:
     assert parse_selection({**PARAMS, "lxc_path": "/lxc", **given}).named is named
 
 
@@ -146,7 +146,7 @@ def test_whether_a_call_says_which_tasks_it_means(given: t.Dict[str, t.Any], nam
         ({"name": "half"}, []),
     ],
 )
-def test_which_tasks(host: Told, given: t.Dict[str, t.Any], found: t.List[str]) -> None:
+def test_which_tasks(host: Told, given: dict[str, t.Any], found: list[str]) -> None:
     host.make("web")
     host.make("web", "a1")
     host.make("web", "a2")

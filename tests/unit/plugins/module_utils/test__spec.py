@@ -8,8 +8,9 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils import _options
-from ansible_collections.nomadic.lxc.plugins.module_utils._config import parse, render
+from ansible_collections.nomadic.lxc.plugins.module_utils import _options, _policy
+from ansible_collections.nomadic.lxc.plugins.module_utils._config import render
+from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import parse
 from ansible_collections.nomadic.lxc.plugins.module_utils._declare import declare
 from ansible_collections.nomadic.lxc.plugins.module_utils._rules import schema
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import ARGUMENT_SPEC, parse_task
@@ -27,7 +28,7 @@ S = 10**9
 NONE = None
 
 # Name: type, default, choices; and for lists, what is in them. It is the public interface.
-TABLE: t.Dict[str, t.Tuple[t.Any, ...]] = {
+TABLE: dict[str, tuple[t.Any, ...]] = {
     "name": ("str", NONE),
     "alloc_id": ("str", NONE),
     "handle": ("json", NONE),
@@ -114,7 +115,7 @@ def test_the_suboptions_are_the_public_interface(option: str) -> None:
 
 
 def test_the_policy_options() -> None:
-    assert set(_options.POLICY) == POLICY
+    assert set(_policy.POLICY) == POLICY
 
 
 def test_the_schema_has_the_keys_of_the_argument_spec() -> None:
@@ -357,7 +358,7 @@ def test_all_owned_keys_are_named() -> None:
         ({"handle": '{"ContainerName":"db","LxcPath":"/l"}'}, "handle"),
     ],
 )
-def test_what_does_not_go_together(given: t.Dict[str, t.Any], said: str) -> None:
+def test_what_does_not_go_together(given: dict[str, t.Any], said: str) -> None:
     _found, faults = parse_task(params(**{"name": "web", "template": "busybox", **given}), LXC_PATH)
     assert len(faults) == 1
     assert said in faults[0]
@@ -376,7 +377,7 @@ def test_what_does_not_go_together(given: t.Dict[str, t.Any], said: str) -> None
         {"template": "download", "distro": "alpine", "release": "3.20", "arch": "amd64"},
     ],
 )
-def test_what_goes_together(given: t.Dict[str, t.Any]) -> None:
+def test_what_goes_together(given: dict[str, t.Any]) -> None:
     assert parse_task(params(**{"name": "web", "template": "busybox", **given}), LXC_PATH)[1] == []
 
 
@@ -398,11 +399,11 @@ def test_what_goes_together(given: t.Dict[str, t.Any]) -> None:
         ({"state": "absent"}, False),
     ],
 )
-def test_a_template_declares(given: t.Dict[str, t.Any], declares: bool) -> None:
+def test_a_template_declares(given: dict[str, t.Any], declares: bool) -> None:
     assert spec(**given).declares is declares
 
 
-CONFIGURATION: t.Dict[str, t.Any] = {
+CONFIGURATION: dict[str, t.Any] = {
     "distro": "alpine",
     "release": "3.20",
     "arch": "amd64",
@@ -426,7 +427,7 @@ CONFIGURATION: t.Dict[str, t.Any] = {
     "autostart": True,
     "lxc_config": {"lxc.tty.max": "1"},
 }
-POLICY_VALUES: t.Dict[str, t.Any] = {
+POLICY_VALUES: dict[str, t.Any] = {
     "lxc_path": "/srv/lxc",
     "alloc_dir": "/srv/allocs",
     "volumes_enabled": False,
@@ -504,7 +505,7 @@ def test_where_containers_live() -> None:
 
 
 @pytest.mark.parametrize("given", [{}, {"alloc_id": "5e1d"}, {"template": "busybox"}])
-def test_a_name_or_a_handle_is_needed(given: t.Dict[str, t.Any]) -> None:
+def test_a_name_or_a_handle_is_needed(given: dict[str, t.Any]) -> None:
     found, faults = parse_task(params(**given), LXC_PATH)
     assert found is None
     assert len(faults) == 1
@@ -536,7 +537,7 @@ def test_a_name_or_a_handle_is_needed(given: t.Dict[str, t.Any]) -> None:
         ({"handle": '{"ContainerName":"x","LxcPath":"/l","KillTimeout":0}'}, None, 1 * S),
     ],
 )
-def test_kill_timeout_of_a_command(given: t.Dict[str, t.Any], recorded: t.Optional[int], effective: int) -> None:
+def test_kill_timeout_of_a_command(given: dict[str, t.Any], recorded: int | None, effective: int) -> None:
     assert spec(state="stopped", **given).effective_kill_timeout(recorded) == effective
 
 
@@ -740,7 +741,7 @@ CALLS = st.fixed_dictionaries({}, optional={name: any_of(row) for name, row in A
 
 
 @given(CALLS)
-def test_any_call_is_a_task_or_has_faults(call: t.Dict[str, t.Any]) -> None:
+def test_any_call_is_a_task_or_has_faults(call: dict[str, t.Any]) -> None:
     found, faults = parse_task(params(**call), LXC_PATH)
     assert found is not None or faults
     assert all(isinstance(fault, str) and fault for fault in faults)
@@ -782,7 +783,7 @@ RIGHT = st.fixed_dictionaries(
 
 
 @given(RIGHT)
-def test_the_configuration_of_a_right_task_reads_back(call: t.Dict[str, t.Any]) -> None:
+def test_the_configuration_of_a_right_task_reads_back(call: dict[str, t.Any]) -> None:
     asked = task(**call)
     found, faults = declare(asked, nothing(asked))
     # Two mounts on one target are the only fault that these can have.

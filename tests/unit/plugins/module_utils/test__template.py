@@ -40,7 +40,7 @@ OLD_DOWNLOAD = NEW_DOWNLOAD | {"keyid", "keyserver", "no-validate"}
 BUSYBOX = {"busybox-path", "help", "mapped-gid", "mapped-uid", "name", "path", "rootfs"}
 DEBIAN = {"arch", "clean", "flush-cache", "help", "mirror", "name", "packages", "path", "release", "rootfs"}
 
-ALL: t.Dict[str, t.Any] = {
+ALL: dict[str, t.Any] = {
     "distro": "alpine",
     "release": "3.20",
     "arch": "amd64",
@@ -95,7 +95,7 @@ def test_which_file(template: str, path: str, name: str) -> None:
         ('options=$(getopt -o h -l "$(all_options)" -- "$@")', None),
     ],
 )
-def test_which_options_a_template_knows(script: str, names: t.Optional[t.Set[str]]) -> None:
+def test_which_options_a_template_knows(script: str, names: set[str] | None) -> None:
     assert known_options(script) == names
 
 
@@ -200,7 +200,7 @@ def test_a_name_is_known_if_getopt_takes_it(tmp_path: Path) -> None:
     ],
 )
 def test_arguments_are_go_lxcs(
-    options: t.Dict[str, t.Any], known: t.Optional[t.Set[str]], args: t.List[str], unknown: t.List[str]
+    options: dict[str, t.Any], known: set[str] | None, args: list[str], unknown: list[str]
 ) -> None:
     assert arguments(options, known) == (args, unknown)
 
@@ -220,5 +220,5 @@ def test_arguments_are_go_lxcs(
         ({"template": "download", "template_args": ["--list"]}, []),
     ],
 )
-def test_what_the_download_template_would_ask_for(options: t.Dict[str, t.Any], missing: t.List[str]) -> None:
+def test_what_the_download_template_would_ask_for(options: dict[str, t.Any], missing: list[str]) -> None:
     assert missing_options(options) == missing

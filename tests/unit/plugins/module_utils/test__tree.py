@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import stat
 import threading
-import typing as t
 from pathlib import Path
 
 import pytest
@@ -124,7 +123,7 @@ def test_no_file_is_no_text(tmp_path: Path) -> None:
     assert read_text(str(tmp_path / "file")) == ""
 
 
-def tree(path: Path) -> t.List[str]:
+def tree(path: Path) -> list[str]:
     """Everything below a directory."""
     return sorted(str(entry.relative_to(path)) for entry in path.rglob("*"))
 
@@ -149,7 +148,7 @@ def test_a_file_goes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mounts", [[], ["elsewhere"], ["task/mount"]])
-def test_a_link_goes_and_not_what_it_points_to(tmp_path: Path, mounts: t.List[str]) -> None:
+def test_a_link_goes_and_not_what_it_points_to(tmp_path: Path, mounts: list[str]) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "precious").write_text("x")
     (tmp_path / "task" / "mount").mkdir(parents=True)

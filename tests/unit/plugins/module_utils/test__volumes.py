@@ -81,7 +81,7 @@ ODD_NAMES = [
         ("a b#\"'\\:c d", ("a b#\"'\\", "c d")),
     ],
 )
-def test_is_a_volume(entry: str, halves: t.Tuple[str, str]) -> None:
+def test_is_a_volume(entry: str, halves: tuple[str, str]) -> None:
     assert parse_volume(entry) == halves
 
 
@@ -234,7 +234,7 @@ class MntEnt(ctypes.Structure):
     ]
 
 
-def read_by_libc(line: str) -> t.Tuple[str, str, str, str]:
+def read_by_libc(line: str) -> tuple[str, str, str, str]:
     """What getmntent(3) reads: liblxc reads its mount entries with it."""
     libc = ctypes.CDLL(None)
     libc.setmntent.restype = ctypes.c_void_p
@@ -327,15 +327,15 @@ HOST = {
 }
 
 
-def mount(source: str, target: str = "m", read_only: bool = False, create: str = "auto") -> t.Dict[str, t.Any]:
+def mount(source: str, target: str = "m", read_only: bool = False, create: str = "auto") -> dict[str, t.Any]:
     return {"source": source, "target": target, "read_only": read_only, "create": create}
 
 
-def device(path: str, target: t.Optional[str] = None, permissions: str = "rwm") -> t.Dict[str, t.Any]:
+def device(path: str, target: str | None = None, permissions: str = "rwm") -> dict[str, t.Any]:
     return {"path": path, "target": target, "permissions": permissions}
 
 
-def judge(enabled: bool = True, **options: t.Any) -> t.Tuple[Resolved, t.List[str]]:
+def judge(enabled: bool = True, **options: t.Any) -> tuple[Resolved, list[str]]:
     return resolve(wanted({"volumes": [], "mounts": [], "devices": [], **options}, TASK), HOST, OWN, TASK, enabled)
 
 
@@ -367,7 +367,7 @@ def judge(enabled: bool = True, **options: t.Any) -> t.Tuple[Resolved, t.List[st
         ),
     ],
 )
-def test_is_mounted(options: t.Dict[str, t.Any], entries: t.List[str], rules: t.List[str]) -> None:
+def test_is_mounted(options: dict[str, t.Any], entries: list[str], rules: list[str]) -> None:
     resolved, faults = judge(**options)
     assert faults == []
     assert [render_entry(it) for it in resolved.mounts] == entries
@@ -390,7 +390,7 @@ def test_is_mounted(options: t.Dict[str, t.Any], entries: t.List[str], rules: t.
         ({"mounts": [mount("/tmp/dir", "/secrets")]}, "'/secrets'"),
     ],
 )
-def test_is_not_mounted(options: t.Dict[str, t.Any], said: str) -> None:
+def test_is_not_mounted(options: dict[str, t.Any], said: str) -> None:
     _resolved, faults = judge(**options)
     assert len(faults) == 1
     assert said in faults[0]
@@ -410,7 +410,7 @@ def test_is_not_mounted(options: t.Dict[str, t.Any], said: str) -> None:
         {"devices": [device("tun")]},
     ],
 )
-def test_is_mounted_where_volumes_are_disabled(options: t.Dict[str, t.Any]) -> None:
+def test_is_mounted_where_volumes_are_disabled(options: dict[str, t.Any]) -> None:
     assert judge(enabled=False, **options)[1] == []
 
 
@@ -442,7 +442,7 @@ def test_is_mounted_where_volumes_are_disabled(options: t.Dict[str, t.Any]) -> N
         ({"volumes": ["../web:all"]}, "'lxc.volumes.enabled' is false"),
     ],
 )
-def test_is_refused_where_volumes_are_disabled(options: t.Dict[str, t.Any], said: str) -> None:
+def test_is_refused_where_volumes_are_disabled(options: dict[str, t.Any], said: str) -> None:
     _resolved, faults = judge(enabled=False, **options)
     assert len(faults) == 1
     assert said in faults[0]
@@ -467,7 +467,7 @@ def test_all_faults_are_told_at_once() -> None:
     ),
     st.booleans(),
 )
-def test_every_source_is_mounted_or_refused(sources: t.List[str], enabled: bool) -> None:
+def test_every_source_is_mounted_or_refused(sources: list[str], enabled: bool) -> None:
     mounts = [mount(source, f"m{number}") for number, source in enumerate(sources)]
     asked = wanted({"volumes": [], "mounts": mounts, "devices": []}, TASK)
     host = {

@@ -27,7 +27,7 @@ LONG = 60.0
 @pytest.fixture(name="start")
 def make_start() -> t.Iterator[t.Callable[[], InitId]]:
     """Starts a process that lives until the test ends or kills it."""
-    processes: t.List[subprocess.Popen[bytes]] = []
+    processes: list[subprocess.Popen[bytes]] = []
 
     def start() -> InitId:
         process = subprocess.Popen(["sleep", "600"])  # pylint: disable=consider-using-with
@@ -62,10 +62,10 @@ Doom = t.Callable[..., None]
 @pytest.fixture(name="doom")
 def make_doom(monkeypatch: pytest.MonkeyPatch) -> Doom:
     """Kills processes, each as soon as its death is waited for."""
-    doomed: t.List[InitId] = []
+    doomed: list[InitId] = []
     wait = Deaths.wait
 
-    def kill_and_wait(deaths: Deaths, timeout: float) -> t.Set[str]:
+    def kill_and_wait(deaths: Deaths, timeout: float) -> set[str]:
         for init in [it for it in doomed if it in deaths._watched.values()]:
             doomed.remove(init)
             os.kill(init.pid, 9)
@@ -147,8 +147,8 @@ class Host:
 
     def __init__(self, **looks: t.Sequence[TaskView]) -> None:
         self.looks = {name: list(views) for name, views in looks.items()}
-        self.hooks: t.Dict[str, t.List[TaskView | None]] = {}
-        self.looked: t.List[str] = []
+        self.hooks: dict[str, list[TaskView | None]] = {}
+        self.looked: list[str] = []
 
     def look(self, name: str) -> TaskView:
         self.looked.append(name)
@@ -309,11 +309,11 @@ def test_all_are_waited_for_and_time_is_over(start: t.Callable[[], InitId], doom
         ([["running", "stopped"], ["running", "running"]], 2),
     ],
 )
-def test_a_start_is_waited_for(looks: t.List[t.List[str]], count: int) -> None:
+def test_a_start_is_waited_for(looks: list[list[str]], count: int) -> None:
     states = iter(looks)
-    seen: t.List[t.List[TaskView]] = []
+    seen: list[list[TaskView]] = []
 
-    def look() -> t.List[TaskView]:
+    def look() -> list[TaskView]:
         seen.append([view(f"web{number}", state) for number, state in enumerate(next(states))])
         return seen[-1]
 
@@ -322,7 +322,7 @@ def test_a_start_is_waited_for(looks: t.List[t.List[str]], count: int) -> None:
 
 
 @pytest.mark.parametrize("states", [[], ["stopped"], ["running", "frozen"]])
-def test_a_start_that_does_not_come(states: t.List[str]) -> None:
+def test_a_start_that_does_not_come(states: list[str]) -> None:
     views = [view(f"web{number}", state) for number, state in enumerate(states)]
     assert for_running(lambda: views, 0.1) == (views, False)
     assert for_running(lambda: views, 0.0) == (views, False)

@@ -12,10 +12,9 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import _options
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import (
     converge,
     owner_refuses,
-    parse,
-    parse_line,
     render,
 )
+from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import parse, parse_line
 from ansible_collections.nomadic.lxc.plugins.module_utils._entries import Mount, render_entry
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.builders import declared, nothing, task
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.liblxc import Liblxc
@@ -53,7 +52,7 @@ def test_liblxc_reads_exactly_the_value(liblxc: Liblxc, value: str) -> None:
 
 
 @given(values=VARIABLES)
-def test_liblxc_reads_exactly_the_variables(liblxc: Liblxc, values: t.List[str]) -> None:
+def test_liblxc_reads_exactly_the_variables(liblxc: Liblxc, values: list[str]) -> None:
     text = "\n".join(render([("lxc.environment", value) for value in values]))
     assert liblxc.loaded(text, ["lxc.environment"]) == {"lxc.environment": lines_of(values)}
 
@@ -136,9 +135,7 @@ CLEAN = [_options.block(declared(asked, nothing(asked))) for asked in OURS]
     after=st.lists(st.sampled_from(THEIRS), max_size=4),
     number=st.integers(0, len(OURS) - 1),
 )
-def test_ours_win_over_whatever_stood_there(
-    liblxc: Liblxc, before: t.List[str], after: t.List[str], number: int
-) -> None:
+def test_ours_win_over_whatever_stood_there(liblxc: Liblxc, before: list[str], after: list[str], number: int) -> None:
     """A converged file says of owned keys what a new one does."""
     block = CLEAN[number]
     made = converge("\n".join(before), [], block)
@@ -150,7 +147,7 @@ def test_ours_win_over_whatever_stood_there(
 
 
 @pytest.mark.parametrize("block", CLEAN, ids=range(len(CLEAN)))
-def test_liblxc_loads_what_options_make(liblxc: Liblxc, block: t.List[t.Tuple[str, str]]) -> None:
+def test_liblxc_loads_what_options_make(liblxc: Liblxc, block: list[tuple[str, str]]) -> None:
     text = converge("", [], block)
     said = liblxc.loaded(text, sorted({key for key, _value in block}))
     assert said is not None
@@ -182,7 +179,7 @@ def test_liblxc_loads_what_options_make(liblxc: Liblxc, block: t.List[t.Tuple[st
         (CLEAN[3], {"lxc.uts.name": "ours", "lxc.environment": 'A= "b" \nB=\n', "lxc.start.auto": "0"}),
     ],
 )
-def test_what_options_mean_to_liblxc(liblxc: Liblxc, block: t.List[t.Tuple[str, str]], said: t.Dict[str, str]) -> None:
+def test_what_options_mean_to_liblxc(liblxc: Liblxc, block: list[tuple[str, str]], said: dict[str, str]) -> None:
     assert liblxc.loaded(converge("", [], block), list(said)) == said
 
 

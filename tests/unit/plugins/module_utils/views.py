@@ -15,7 +15,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record,
 from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
 
 # What AnsibleModule hands over of the options that the modules share.
-PARAMS: t.Dict[str, t.Any] = {
+PARAMS: dict[str, t.Any] = {
     "name": None,
     "alloc_id": None,
     "handle": None,
@@ -32,7 +32,7 @@ PARAMS: t.Dict[str, t.Any] = {
 
 def view(name: str = "web", state: str = "stopped", init: InitId | None = None, **other: t.Any) -> TaskView:
     """A look at a task."""
-    values: t.Dict[str, t.Any] = {
+    values: dict[str, t.Any] = {
         "name": name,
         "alloc_id": None,
         "container_name": name,
@@ -55,10 +55,10 @@ class Told(Containers):
 
     def __init__(self, lxc_path: Path) -> None:
         super().__init__(str(lxc_path))
-        self.states: t.Dict[str, t.Tuple[str, int]] = {}
-        self.asked: t.List[str] = []
+        self.states: dict[str, tuple[str, int]] = {}
+        self.asked: list[str] = []
 
-    def state(self, name: str, known_pid: int | None = None) -> t.Tuple[str, int]:
+    def state(self, name: str, known_pid: int | None = None) -> tuple[str, int]:
         self.asked.append(name)
         state, pid = self.states.get(name, ("stopped", -1))
         return state, pid if known_pid is None else known_pid

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.nomadic.lxc.plugins.module_utils import _facts, _sampling
-from ansible_collections.nomadic.lxc.plugins.module_utils._options import POLICY
+from ansible_collections.nomadic.lxc.plugins.module_utils._policy import POLICY
 from ansible_collections.nomadic.lxc.plugins.module_utils._report import task_dict
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import ARGUMENT_SPEC
 from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
@@ -64,12 +64,15 @@ def fragment(name: str) -> dict[str, t.Any]:
     assert name.startswith(PREFIX), f"{name} is not a fragment of this collection"
     file, _dot, section = name[len(PREFIX) :].partition(".")
     path = COLLECTION / "plugins" / "doc_fragments" / f"{file}.py"
-    return yaml.safe_load(constants(path, "ModuleDocFragment")[(section or "documentation").upper()])
+    content: dict[str, t.Any] = yaml.safe_load(
+        constants(path, "ModuleDocFragment")[(section or "documentation").upper()]
+    )
+    return content
 
 
 def documentation(module: str) -> dict[str, t.Any]:
     """A module's documentation with the options and attributes of its fragments merged in, its own first."""
-    doc = yaml.safe_load(constants(module_file(module))["DOCUMENTATION"])
+    doc: dict[str, t.Any] = yaml.safe_load(constants(module_file(module))["DOCUMENTATION"])
     for name in doc.get("extends_documentation_fragment", []):
         part = fragment(name)
         twice = set(doc["options"]) & set(part.get("options", {}))
