@@ -22,10 +22,11 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_text import (
     weight_to_shares,
     whole_pages,
 )
-from typing_extensions import Self
 
 # Hierarchies without any of these are not looked for: nothing is read there.
 _CONTROLLERS = frozenset({"blkio", "cpu", "cpuacct", "io", "memory", "pids"})
+
+_Kind = t.TypeVar("_Kind", bound="CgroupReader")
 
 
 class CgroupReader:
@@ -40,13 +41,13 @@ class CgroupReader:
 
     @classmethod
     def of(
-        cls,
+        cls: type[_Kind],
         init_pid: int,
         container_name: str,
         cgroup_dir: str | None = None,
         root: str = "/",
         hierarchies: t.Sequence[Hierarchy] | None = None,
-    ) -> Self | None:
+    ) -> _Kind | None:
         """The cgroup of the container whose first process is ``init_pid``; None if that is gone.
 
         ``cgroup_dir`` is the container's ``lxc.cgroup.dir`` or ``lxc.cgroup.dir.container``. ``hierarchies`` saves
@@ -78,12 +79,12 @@ class CgroupReader:
 
     @classmethod
     def of_container(
-        cls,
+        cls: type[_Kind],
         init_pid: int,
         name: str,
         lines: t.Iterable[tuple[str, str]],
         hierarchies: t.Sequence[Hierarchy] | None = None,
-    ) -> Self | None:
+    ) -> _Kind | None:
         """The same for a container with these lines of configuration."""
         keys = dict(lines)
         place = keys.get("lxc.cgroup.dir.container") or keys.get("lxc.cgroup.dir")

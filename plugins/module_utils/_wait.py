@@ -13,7 +13,6 @@ import typing as t
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, alive, identify, parent
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import FROZEN, RUNNING
 from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
-from typing_extensions import Self
 
 # Seconds. How often it is asked what became of a task whose init died: a reboot kills the init too.
 _SETTLE_PAUSE = 0.001
@@ -50,7 +49,7 @@ class Deaths:
         self._watched: dict[str, InitId] = {}
         self._descriptors: dict[int, str] = {}
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Deaths:
         return self
 
     def __exit__(self, *_error: object) -> None:
