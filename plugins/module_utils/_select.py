@@ -167,6 +167,12 @@ def look(name: str, record: Record | None, wanted: Selection, containers: Contai
     elif init is None:
         state, pid = containers.state(name)
         init = identify(pid) if pid > 0 else None
+        if state == STOPPED and record is None:
+            # Of one that others made no record tells where liblxc can't see it: its monitor does.
+            from ansible_collections.nomadic.lxc.plugins.module_utils import _monitor
+
+            init = _monitor.init_of(wanted.lxc_path, name)
+            state = STOPPED if init is None else RUNNING
     else:
         state = containers.state(name, init.pid)[0] if ask else RUNNING
         state = RUNNING if state == STOPPED else state

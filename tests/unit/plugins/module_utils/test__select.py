@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils import _record, _select
+from ansible_collections.nomadic.lxc.plugins.module_utils import _monitor, _record, _select
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import ContainerGoneError, LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._handle import Handle
 from ansible_collections.nomadic.lxc.plugins.module_utils._hooks import exit_hook
@@ -179,6 +179,26 @@ def test_a_handle_finds_what_others_made(host: Told) -> None:
     assert found.init == identify(1)
     assert found.kill_timeout == SECOND
     assert found.lines == [("lxc.net.0.type", "veth")]
+
+
+@pytest.mark.parametrize("state", ["running", "stopped"])
+def test_one_that_others_made_where_liblxc_can_not_see_it(
+    host: Told, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    foreign = Path(host.lxc_path) / "foreign"
+    foreign.mkdir(parents=True)
+    (foreign / "config").touch()
+    init = identify(1) if state == "running" else None
+    asked: list[tuple[str, str]] = []
+
+    def init_of(lxc_path: str, name: str) -> InitId | None:
+        asked.append((lxc_path, name))
+        return init
+
+    monkeypatch.setattr(_monitor, "init_of", init_of)
+    views, _warnings = select(wanted(host, handle=handle("foreign", host.lxc_path)), host)
+    assert [(view.state, view.init) for view in views] == [(state, init)]
+    assert asked == [(host.lxc_path, "foreign")]
 
 
 def test_a_handle_whose_container_is_gone(host: Told) -> None:
