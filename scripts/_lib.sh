@@ -74,6 +74,39 @@ need_venv() {
     exec 8>&-
 }
 
+# need_debian: makes the root file system of a small Debian, of this host's release and with Python, once, and sets `debian` to
+# its archive. It has sudo, an init that ends when it is asked to, and one package, hello, that apt has fetched and not installed.
+need_debian() {
+    local suite log=$cache/debian.log key
+    suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    key=$(declare -f make_debian need_debian | sha256sum | cut -c 1-12)
+    debian=$cache/debian-$suite-$key.tar
+    exec 8>"$cache/debian.lock"
+    flock 8
+    if [ ! -e "$debian" ]; then
+        need_packages mmdebstrap
+        say "making the root file system $debian"
+        rm -f "$cache"/debian-*.tar*
+        make_debian "$suite" "$debian.new" >"$log" 2>&1 ||
+            die "can't make a Debian root file system, is the network there? ($(grep -m 1 '^E:' "$log")) All of the output is in $log."
+        mv "$debian.new" "$debian"
+    fi
+    exec 8>&-
+}
+
+make_debian() {
+    # shellcheck disable=SC2016 # mmdebstrap's shell expands $1
+    mmdebstrap --variant=minbase --include=python3,python3-apt,sudo --format=tar \
+        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+        --dpkgopt='path-exclude=/usr/share/locale/*' --skip=cleanup/apt/lists,cleanup/apt/cache \
+        --customize-hook='chroot "$1" apt-get clean' \
+        --customize-hook='chroot "$1" apt-get install --yes --download-only hello' \
+        --customize-hook='rm -f "$1"/var/cache/apt/*.bin' \
+        --customize-hook='printf "%s\n" "#!/bin/sh" "trap \"exit 0\" PWR INT TERM" "while :; do sleep 3600 & wait \$!; done" >"$1/sbin/init"' \
+        --customize-hook='chmod 755 "$1/sbin/init"' \
+        "$1" "$2"
+}
+
 # make_work: makes a folder for this run and sets `work` to it; it goes when the script ends.
 make_work() {
     work=$(mktemp -d "/tmp/nomadic-lxc-${program##*/}.XXXXXX")

@@ -1,0 +1,135 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way to a host that runs containers: Ansible's own connection plugin, and its own become plugin, loaded and set up."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible import constants as C
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.playbook.play_context import PlayContext
+from ansible.plugins.become import BecomeBase
+from ansible.plugins.connection import ConnectionBase
+from ansible.plugins.loader import become_loader, connection_loader
+
+LOCAL = "local"
+SSH = "ssh"
+# The plugins by the names that an inventory may call them.
+KINDS = {"local": LOCAL, "ansible.builtin.local": LOCAL, "ssh": SSH, "ansible.builtin.ssh": SSH, "smart": SSH}
+# Variables that say which host is meant, and not how it is reached.
+ADDRESS_VARIABLES = ("inventory_hostname", "ansible_host", "ansible_ssh_host", "delegated_vars")
+
+Variables = t.Mapping[str, t.Any]
+
+
+@dataclass(frozen=True)
+class HostBecome:
+    """Who one becomes on the host, and how. ``variables`` are the host's: flags, password and so on are among them."""
+
+    method: str = "sudo"
+    user: str = "root"
+    password: str | None = None
+    variables: Variables = field(default_factory=dict)
+
+
+class Way:
+    """One host, reached by Ansible's plugin ``kind``: ``local`` or ``ssh``."""
+
+    def __init__(
+        self,
+        kind: str,
+        address: str,
+        variables: Variables,
+        become: HostBecome | None,
+        play_context: PlayContext,
+        task_keys: t.Mapping[str, t.Any] | None = None,
+    ) -> None:
+        """``variables``: those of the host, templated. ``task_keys``: the keywords of the task, as a connection plugin gets them."""
+        self.address = address
+        context = play_context.copy()
+        context.remote_addr = address
+        context.shell = None
+        # The options come from the variables of the host.
+        context.port = context.become = context.become_pass = None
+        self._connection = t.cast(
+            ConnectionBase,
+            connection_loader.get(
+                f"ansible.builtin.{kind}", context, task_uuid="", ansible_playbook_pid=str(os.getppid())
+            ),
+        )
+        names = C.config.get_plugin_vars("connection", kind)
+        chosen = {name: variables[name] for name in names if name in variables and name not in ADDRESS_VARIABLES}
+        # With a terminal, output is not what was printed: newlines change, and stderr is mixed in. Ansible's local plugin gives
+        # a command one without pipelining, and would take away what was printed before a prompt.
+        direct: dict[str, t.Any] = {"pipelining": True}
+        direct.update({"host": address, "use_tty": False} if kind == SSH else {"become_strip_preamble": False})
+        self._connection.set_options(task_keys=dict(task_keys or {}), var_options=chosen, direct=direct)
+        self._become = None if become is None else _become_plugin(become)
+
+    def run(self, command: str, in_data: bytes | None, inner: BecomeBase | None = None) -> tuple[int, bytes, bytes]:
+        """Exit code, stdout and stderr of a shell's command on the host.
+
+        ``inner``: a become plugin within the command that will prompt for its password. Raises AnsibleConnectionFailure where
+        the host can't be reached, or one can't become who one has to; whatever ``inner`` brings about passes as it is.
+        """
+        connection, become = self._connection, self._become
+        success = b""
+        connection.set_become_plugin(t.cast(BecomeBase, inner))
+        if become is not None:
+            command = become.build_become_command(command, connection._shell)
+            success = become.success.encode()
+            if inner is None:
+                connection.set_become_plugin(become)
+            elif become.expect_prompt():
+                raise AnsibleError(
+                    f"become on the host {self.address} and become inside the container both have a password, and only one "
+                    "can be given at a prompt: let one of them need none"
+                )
+        try:
+            code, stdout, stderr = connection.exec_command(
+                command, in_data=in_data, sudoable=connection.become is not None
+            )
+        except AnsibleConnectionFailure:
+            raise
+        except AnsibleError as error:
+            if become is None or inner is not None:
+                raise
+            raise AnsibleConnectionFailure(
+                f"can't become {become.get_option('become_user')} on the host {self.address}: {error}"
+            ) from error
+        return code, _without_line(stdout, success), stderr
+
+    def reset(self) -> None:
+        """End what is kept open."""
+        self._connection.reset()
+
+    def close(self) -> None:
+        """Be done with it; what Ansible keeps open stays so."""
+        self._connection.close()
+
+
+def _become_plugin(become: HostBecome) -> BecomeBase:
+    plugin = become_loader.get(become.method)
+    if plugin is None:
+        raise AnsibleError(f"there is no become plugin '{become.method}' for the host")
+    names = C.config.get_plugin_vars("become", plugin._load_name)
+    chosen = {name: become.variables[name] for name in names if name in become.variables}
+    direct: dict[str, t.Any] = {"become_user": become.user}
+    if become.password is not None:
+        direct["become_pass"] = become.password
+    plugin.set_options(var_options=chosen, direct=direct)
+    return t.cast(BecomeBase, plugin)
+
+
+def _without_line(output: bytes, line: bytes) -> bytes:
+    """An output without the first line that says this and nothing else."""
+    if not line:
+        return output
+    before, found, after = output.partition(line)
+    if not found or (before and not before.endswith(b"\n")):
+        return output
+    return before + after.lstrip(b" ").removeprefix(b"\r").removeprefix(b"\n")
