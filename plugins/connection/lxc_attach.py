@@ -225,8 +225,9 @@ class Connection(ConnectionBase):
         options = super()._resolve_option_variables(variables, templar)
         host = options.get("ansible_lxc_attach_host")
         hostvars = variables.get("hostvars")
-        if host and hostvars is not None and host in hostvars:
-            self._host_is_known, self._host_variables = True, hostvars[host]
+        # `in` would also find the implicit localhost, for 127.0.0.1 too.
+        if host and any(host == name for name in hostvars or ()):
+            self._host_is_known, self._host_variables = True, t.cast(t.Any, hostvars)[host]
         else:
             self._host_is_known, self._host_variables = False, _Templated(variables, templar)
         return options

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import typing as t
 from dataclasses import dataclass, field
@@ -61,14 +62,18 @@ class Way:
                 f"ansible.builtin.{kind}", context, task_uuid="", ansible_playbook_pid=str(os.getppid())
             ),
         )
-        names = C.config.get_plugin_vars("connection", kind)
-        chosen = {name: variables[name] for name in names if name in variables and name not in ADDRESS_VARIABLES}
+        # Those of the variables that say how the plugin reaches a host, and not which host.
+        names = C.config.get_plugin_vars("connection", self._connection._load_name)
+        self.variables = {name: variables[name] for name in names if name in variables and name not in ADDRESS_VARIABLES}
         # With a terminal, output is not what was printed: newlines change, and stderr is mixed in. Ansible's local plugin gives
         # a command one without pipelining, and would take away what was printed before a prompt.
         direct: dict[str, t.Any] = {"pipelining": True}
         direct.update({"host": address, "use_tty": False} if kind == SSH else {"become_strip_preamble": False})
-        self._connection.set_options(task_keys=dict(task_keys or {}), var_options=chosen, direct=direct)
-        self._become = None if become is None else _become_plugin(become)
+        self._connection.set_options(task_keys=dict(task_keys or {}), var_options=self.variables, direct=direct)
+        # As Ansible has it: nobody becomes who they are.
+        user = getpass.getuser() if kind == LOCAL else self._connection.get_option("remote_user")
+        same = become is not None and become.user == user and not C.BECOME_ALLOW_SAME_USER
+        self._become = None if become is None or same else _become_plugin(become)
 
     def run(self, command: str, in_data: bytes | None, inner: BecomeBase | None = None) -> tuple[int, bytes, bytes]:
         """Exit code, stdout and stderr of a shell's command on the host.

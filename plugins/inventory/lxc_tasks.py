@@ -1,0 +1,346 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An inventory of the tasks on some hosts."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: lxc_tasks
+short_description: Tasks on one or many hosts as an inventory
+version_added: 0.1.0
+author:
+  - nomadic.lxc contributors (!UNKNOWN)
+description:
+  - Asks hosts for their tasks, and yields an inventory host for each task, with P(nomadic.lxc.lxc_attach#connection) set up,
+    so that a play can run inside.
+  - The hosts are asked side by side, each by one command. A host needs a Python 3.9 or later with LXC's binding, and root.
+  - A task is in the group C(lxc_tasks), in C(lxc_host_<host>), in C(lxc_state_<state>), and in C(lxc_alloc_<alloc>) if it has
+    an alloc.
+  - Its file is called C(*.lxc_tasks.yml) or C(*.lxc_tasks.yaml).
+options:
+  plugin:
+    description: The name of this plugin, V(nomadic.lxc.lxc_tasks).
+    type: str
+    required: true
+    choices:
+      - nomadic.lxc.lxc_tasks
+  hosts:
+    description:
+      - The hosts, each with its connection variables, as in an inventory, such as C(ansible_host), C(ansible_user), C(ansible_port),
+        C(ansible_ssh_common_args), C(ansible_become) and C(ansible_become_password). Jinja2 templates are allowed in them.
+      - V(localhost), and a host with C(ansible_connection=local), is the controller. All others are reached by ssh.
+      - If a host is in an inventory that was read before, its variables there count too. Those here win.
+    type: dict
+    required: true
+  lxc_path:
+    description:
+      - The directory in which the hosts' containers live. Without it, liblxc's own default is used.
+      - The variable C(ansible_lxc_attach_path) of a host in O(hosts) replaces it for that host.
+    type: str
+  hostname:
+    description:
+      - A Jinja2 expression for the name of an inventory host.
+      - The default is the name of the container for a task on the controller, and C(<container>.<host>) for one on another
+        host.
+      - Two tasks with the same name are an error.
+    type: str
+  filters:
+    description:
+      - Which tasks to keep. Each filter is a dict with one key, C(include) or C(exclude), and a Jinja2 conditional. The first filter
+        whose conditional holds decides. A task for which none holds is kept.
+    type: list
+    elements: dict
+    default: []
+  unreachable:
+    description:
+      - What to do about a host that gives no answer. With V(warning), its tasks are missing, and a warning says so. With
+        V(error), it is an error.
+      - If no host at all gives an answer, it is an error in any case.
+    type: str
+    choices:
+      - warning
+      - error
+    default: warning
+  workers:
+    description: How many hosts to ask at the same time.
+    type: int
+    default: 20
+  timeout:
+    description: How many seconds to wait for the answer of a host, once it is asked.
+    type: int
+    default: 30
+extends_documentation_fragment:
+  - ansible.builtin.constructed
+  - ansible.builtin.inventory_cache
+notes:
+  - Each inventory host has the variable C(lxc_task), which is the dict that M(nomadic.lxc.lxc_task) returns as C(task), and
+    C(lxc_host), the name of the host in O(hosts). In O(compose), O(groups), O(keyed_groups), O(filters) and O(hostname), the keys of
+    C(lxc_task), such as C(state), are variables, too.
+  - A task that does not run is in the inventory, but can not be entered. Filter by C(state) if you run plays inside.
+  - The hosts themselves are not added to the inventory. If a host is in it already, its tasks refer to it by name. Otherwise
+    they have copies of its connection variables.
+  - A cache holds answers of hosts only, and passwords never.
+seealso:
+  - plugin: nomadic.lxc.lxc_attach
+    plugin_type: connection
+  - module: nomadic.lxc.lxc_task_facts
+"""
+
+EXAMPLES = r"""
+# The tasks on this host: here.lxc_tasks.yml
+plugin: nomadic.lxc.lxc_tasks
+hosts:
+  localhost: {}
+
+---
+# The running tasks on two hosts that ssh reaches: fleet.lxc_tasks.yml
+plugin: nomadic.lxc.lxc_tasks
+hosts:
+  vm1:
+    ansible_host: 192.0.2.7
+    ansible_user: admin
+    ansible_become: true
+  vm2:
+    ansible_host: 192.0.2.8
+    ansible_user: root
+filters:
+  - exclude: state != "running"
+unreachable: error
+compose:
+  ansible_python_interpreter: "'/usr/bin/python3'"
+groups:
+  small: memory_mb is not none and memory_mb < 256
+keyed_groups:
+  - key: network_mode
+    prefix: network
+
+---
+# With a cache, so that hosts are asked every ten minutes only
+plugin: nomadic.lxc.lxc_tasks
+hosts:
+  vm1: {}
+cache: true
+cache_plugin: ansible.builtin.jsonfile
+cache_connection: ~/.cache/lxc_tasks
+cache_timeout: 600
+"""
+
+import threading
+import time
+import typing as t
+
+from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.inventory.helpers import get_group_vars
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.playbook.play_context import PlayContext
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible.utils.vars import combine_vars
+from ansible_collections.nomadic.lxc.plugins.plugin_utils import _ask
+from ansible_collections.nomadic.lxc.plugins.plugin_utils._way import KINDS, LOCAL, SSH, HostBecome, Way
+
+Variables = dict[str, t.Any]
+Answer = dict[str, t.Any]
+
+SUFFIXES = (".lxc_tasks.yml", ".lxc_tasks.yaml")
+CONNECTION = "nomadic.lxc.lxc_attach"
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
+    """Read by Ansible."""
+
+    NAME = "nomadic.lxc.lxc_tasks"
+
+    def verify_file(self, path: str) -> bool:
+        """Whether a file is for this plugin, by its name."""
+        return bool(super().verify_file(path)) and path.endswith(SUFFIXES)
+
+    def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
+        """Fill the inventory."""
+        super().parse(inventory, loader, path, cache)
+        self._read_config_data(path)
+        hosts = self._hosts()
+        answers = self._answers(hosts, self.get_cache_key(path), cache)
+        for name, answer in answers.items():
+            for warning in answer["warnings"]:
+                self.display.warning(f"{name}: {warning}")
+            for task in answer["tasks"]:
+                self._add(name, hosts[name], task)
+
+    def _hosts(self) -> dict[str, Variables]:
+        """The hosts with all their variables, templated."""
+        given = self.get_option("hosts")
+        if not given:
+            raise AnsibleParserError("nomadic.lxc.lxc_tasks: hosts names no host")
+        hosts = {}
+        for name, variables in given.items():
+            if not isinstance(variables or {}, dict):
+                raise AnsibleParserError(f"nomadic.lxc.lxc_tasks: the variables of the host '{name}' are no dict")
+            merged: Variables = {}
+            known = self.inventory.get_host(str(name)) if str(name) in self.inventory.hosts else None
+            if known is not None:
+                merged = combine_vars(get_group_vars(known.get_groups()), known.get_vars())
+            merged = combine_vars(merged, variables or {})
+            self.templar.available_variables = merged
+            hosts[str(name)] = {key: self.templar.template(value) for key, value in merged.items()}
+        return hosts
+
+    def _answers(self, hosts: t.Mapping[str, Variables], key: str, may_use_cache: bool) -> dict[str, Answer]:
+        """The answers by host, from the cache where they are there; those of hosts that were asked are put into it."""
+        caching = self.get_option("cache")
+        answers: dict[str, Answer] = {}
+        if caching and may_use_cache:
+            try:
+                answers = {name: answer for name, answer in self._cache[key].items() if name in hosts}
+            except KeyError:
+                pass
+        fresh, faults = self._ask({name: hosts[name] for name in hosts if name not in answers})
+        for name, fault in faults.items():
+            message = f"nomadic.lxc.lxc_tasks: no answer from the host '{name}': {fault}"
+            if self.get_option("unreachable") == "error" or not (answers or fresh):
+                raise AnsibleParserError(message)
+            self.display.warning(message)
+        answers.update(fresh)
+        if caching and fresh:
+            self._cache[key] = answers
+        return {name: answers[name] for name in hosts if name in answers}
+
+    def _ask(self, hosts: t.Mapping[str, Variables]) -> tuple[dict[str, Answer], dict[str, str]]:
+        """Ask hosts side by side: their answers, and why the others gave none."""
+        answers: dict[str, Answer] = {}
+        faults: dict[str, str] = {}
+        # The plugins are loaded here: Ansible's loader is not made for threads.
+        ways: list[tuple[str, Way, str | None]] = []
+        for name, variables in hosts.items():
+            try:
+                path = variables.get("ansible_lxc_attach_path") or self.get_option("lxc_path")
+                ways.append((name, _way(name, variables), path))
+            except AnsibleError as error:
+                faults[name] = str(error)
+        seats = threading.Semaphore(max(1, self.get_option("workers")))
+        timeout = self.get_option("timeout")
+
+        def ask(name: str, way: Way, path: str | None) -> None:
+            mark = _ask.new_mark()
+            try:
+                with seats:
+                    began[name] = time.monotonic()
+                    result = way.run(_ask.command_line(), _ask.program({"lxc_path": path}, mark))
+                tasks, warnings = _ask.read(mark, *result)
+                answers[name] = {"tasks": tasks, "warnings": warnings}
+            except (_ask.AskError, AnsibleError) as error:
+                faults[name] = str(error)
+            except Exception as error:  # pylint: disable=broad-except
+                faults[name] = f"{type(error).__name__}: {error}"
+
+        began: dict[str, float] = {}
+        # Threads that hang must not keep Ansible from its end.
+        threads = {way[0]: threading.Thread(target=ask, args=way, daemon=True) for way in ways}
+        for thread in threads.values():
+            thread.start()
+        for name, thread in threads.items():
+            while thread.is_alive() and time.monotonic() - began.get(name, time.monotonic()) < timeout:
+                thread.join(0.05)
+            if thread.is_alive():
+                # Its seat is for another one.
+                seats.release()
+                faults[name] = f"it took longer than {timeout} s"
+        return {name: answers[name] for name in hosts if name in answers and name not in faults}, faults
+
+    def _add(self, host: str, variables: Variables, task: Variables) -> None:
+        """Add the inventory host of one task, if the filters keep it."""
+        strict = self.get_option("strict")
+        own = {**task, "lxc_task": task, "lxc_host": host}
+        if not self._is_kept(own, strict):
+            return
+        name = self._name(host, variables, own)
+        if name in self.inventory.hosts and "lxc_task" in self.inventory.get_host(name).get_vars():
+            raise AnsibleParserError(
+                f"nomadic.lxc.lxc_tasks: two tasks have the name '{name}': give them names of their own by hostname"
+            )
+        self.inventory.add_host(name)
+        for key, value in {**_connection(host, variables, task, self._is_known(host)), "lxc_task": task, "lxc_host": host}.items():
+            self.inventory.set_variable(name, key, value)
+        alloc = task["alloc_id"]
+        for group in ["lxc_tasks", f"lxc_host_{host}", f"lxc_state_{task['state']}", f"lxc_alloc_{alloc}" if alloc else None]:
+            if group is not None:
+                self.inventory.add_child(self.inventory.add_group(self._sanitize_group_name(group)), name)
+        self._set_composite_vars(self.get_option("compose"), own, name, strict=strict)
+        self._add_host_to_composed_groups(self.get_option("groups"), own, name, strict=strict)
+        self._add_host_to_keyed_groups(self.get_option("keyed_groups"), own, name, strict=strict)
+
+    def _is_known(self, host: str) -> bool:
+        return host in self.inventory.hosts
+
+    def _name(self, host: str, variables: Variables, own: Variables) -> str:
+        """The inventory name of a task."""
+        expression = self.get_option("hostname")
+        if expression is None:
+            return str(own["container_name"]) + ("" if _kind(host, variables) == LOCAL else f".{host}")
+        try:
+            name = self._compose(expression, own)
+        except Exception as error:  # pylint: disable=broad-except
+            raise AnsibleParserError(f"nomadic.lxc.lxc_tasks: hostname can't be used for {own['container_name']}: {error}") from error
+        if not isinstance(name, str) or not name:
+            raise AnsibleParserError(f"nomadic.lxc.lxc_tasks: hostname gives no name for {own['container_name']}: {name!r}")
+        return name
+
+    def _is_kept(self, own: Variables, strict: bool) -> bool:
+        """Whether the filters keep a task."""
+        for row in self.get_option("filters"):
+            if len(row) != 1 or next(iter(row)) not in ("include", "exclude"):
+                raise AnsibleParserError("nomadic.lxc.lxc_tasks: a filter is a dict with one key, include or exclude")
+            what, condition = next(iter(row.items()))
+            self.templar.available_variables = own
+            try:
+                holds = self.templar.evaluate_conditional(condition)
+            except Exception as error:  # pylint: disable=broad-except
+                if strict:
+                    raise AnsibleParserError(f"nomadic.lxc.lxc_tasks: the filter {condition!r} can't be used: {error}") from error
+                continue
+            if holds:
+                return bool(what == "include")
+        return True
+
+
+def _kind(host: str, variables: Variables) -> str:
+    """Which connection plugin leads to a host. Raises AnsibleError."""
+    wanted = str(variables.get("ansible_connection", LOCAL if host == "localhost" else SSH))
+    if wanted not in KINDS:
+        raise AnsibleError(f"its ansible_connection is '{wanted}': only local and ssh lead to a host of containers")
+    return KINDS[wanted]
+
+
+def _way(host: str, variables: Variables) -> Way:
+    become = None
+    if boolean(variables.get("ansible_become") or False):
+        become = HostBecome(
+            method=variables.get("ansible_become_method") or "sudo",
+            user=variables.get("ansible_become_user") or "root",
+            variables=variables,
+        )
+    address = str(variables.get("ansible_ssh_host") or variables.get("ansible_host") or host)
+    return Way(_kind(host, variables), address, variables, become, PlayContext())
+
+
+def _connection(host: str, variables: Variables, task: Variables, known: bool) -> Variables:
+    """The variables by which Ansible gets inside a task. ``known``: the host is in the inventory, with its own variables."""
+    kind = _kind(host, variables)
+    found = {
+        "ansible_connection": CONNECTION,
+        "ansible_lxc_attach_container": task["container_name"],
+        "ansible_lxc_attach_path": task["lxc_path"],
+        "ansible_lxc_attach_via": kind,
+    }
+    if known:
+        found["ansible_lxc_attach_host"] = host
+    elif kind == SSH:
+        found["ansible_lxc_attach_host"] = str(variables.get("ansible_ssh_host") or variables.get("ansible_host") or host)
+        found.update(_way(host, variables).variables)
+    if boolean(variables.get("ansible_become") or False):
+        found["ansible_lxc_attach_host_become"] = True
+        for own, theirs in (("user", ["user"]), ("method", ["method"]), ("password", ["password", "pass"])):
+            for name in theirs:
+                if variables.get(f"ansible_become_{name}") is not None:
+                    found[f"ansible_lxc_attach_host_become_{own}"] = variables[f"ansible_become_{name}"]
+    return found

@@ -1,0 +1,107 @@
+# Copyright: nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way to a host: which variables reach Ansible's own plugins."""
+
+from __future__ import annotations
+
+import getpass
+import typing as t
+
+import pytest
+from ansible import context
+from ansible.errors import AnsibleError
+from ansible.module_utils.common.collections import ImmutableDict
+from ansible.playbook.play_context import PlayContext
+from ansible.plugins.loader import init_plugin_loader
+from ansible_collections.nomadic.lxc.plugins.plugin_utils._way import LOCAL, SSH, HostBecome, Way, _without_line
+
+
+@pytest.fixture(autouse=True, scope="module")
+def plugins() -> None:
+    """What a command of Ansible does before it loads a plugin."""
+    init_plugin_loader()
+
+
+@pytest.fixture(autouse=True)
+def no_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "CLIARGS", ImmutableDict())
+
+
+def option(way: Way, name: str) -> t.Any:
+    return way._connection.get_option(name)
+
+
+def test_the_variables_of_the_host_are_options_of_ssh() -> None:
+    variables = {
+        "ansible_port": 2022,
+        "ansible_user": "admin",
+        "ansible_ssh_common_args": "-J jump",
+        "ansible_ssh_private_key_file": "/key",
+        "ansible_host": "192.0.2.1",
+        "inventory_hostname": "vm1",
+        "other": "x",
+    }
+    way = Way(SSH, "192.0.2.7", variables, None, PlayContext(), {"remote_user": "keyword", "timeout": 7})
+    assert option(way, "host") == "192.0.2.7"
+    assert option(way, "port") == 2022
+    assert option(way, "remote_user") == "admin"
+    assert option(way, "ssh_common_args") == "-J jump"
+    assert option(way, "private_key_file") == "/key"
+    assert option(way, "timeout") == 7
+    assert option(way, "use_tty") is False
+    assert set(way.variables) == {
+        "ansible_port",
+        "ansible_user",
+        "ansible_ssh_common_args",
+        "ansible_ssh_private_key_file",
+    }
+
+
+def test_keywords_of_the_task_are_for_the_host() -> None:
+    assert option(Way(SSH, "vm1", {}, None, PlayContext(), {"remote_user": "keyword"}), "remote_user") == "keyword"
+
+
+@pytest.mark.parametrize(
+    ("kind", "user", "becomes"),
+    [(SSH, "root", False), (SSH, "admin", True), (LOCAL, getpass.getuser(), False), (LOCAL, "somebody", True)],
+)
+def test_nobody_becomes_who_they_are(kind: str, user: str, becomes: bool) -> None:
+    asked = HostBecome(user="root" if kind == SSH else user)
+    way = Way(kind, "vm1", {"ansible_user": user}, asked, PlayContext())
+    assert (way._become is not None) == becomes
+
+
+def test_the_variables_of_the_host_are_options_of_become() -> None:
+    variables = {"ansible_become_flags": "-H", "ansible_become_password": "secret", "ansible_become_user": "other"}
+    way = Way(SSH, "vm1", {"ansible_user": "admin"}, HostBecome(variables=variables), PlayContext())
+    assert way._become is not None
+    assert way._become.get_option("become_flags") == "-H"
+    assert way._become.get_option("become_pass") == "secret"
+    assert way._become.get_option("become_user") == "root"
+
+
+def test_an_unknown_become_method_is_an_error() -> None:
+    with pytest.raises(AnsibleError, match="no become plugin 'nothing'"):
+        Way(SSH, "vm1", {}, HostBecome(method="nothing"), PlayContext())
+
+
+def test_a_command_on_this_host() -> None:
+    way = Way(LOCAL, "localhost", {}, None, PlayContext())
+    assert way.run("cat; printf e >&2; exit 3", b"in\r\n") == (3, b"in\r\n", b"e")
+
+
+@pytest.mark.parametrize(
+    ("output", "rest"),
+    [
+        (b"MARK\nrest", b"rest"),
+        (b"MARK \nrest", b"rest"),
+        (b"motd\nMARK\nrest\n", b"motd\nrest\n"),
+        (b"xMARK\n", b"xMARK\n"),
+        (b"", b""),
+        (b"MARK", b""),
+    ],
+)
+def test_the_line_that_says_success_is_taken_away(output: bytes, rest: bytes) -> None:
+    assert _without_line(output, b"MARK") == rest
+    assert _without_line(output, b"") == output
