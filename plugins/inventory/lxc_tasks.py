@@ -245,7 +245,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 # Its seat is for another one.
                 seats.release()
                 faults[name] = f"it took longer than {timeout} s"
-        return {name: answers[name] for name in hosts if name in answers and name not in faults}, faults
+        return {name: answers[name] for name in hosts if name in answers and name not in faults}, dict(faults)
 
     def _add(self, host: str, variables: Variables, task: Variables) -> None:
         """Add the inventory host of one task, if the filters keep it."""
@@ -259,10 +259,19 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 f"nomadic.lxc.lxc_tasks: two tasks have the name '{name}': give them names of their own by hostname"
             )
         self.inventory.add_host(name)
-        for key, value in {**_connection(host, variables, task, self._is_known(host)), "lxc_task": task, "lxc_host": host}.items():
+        for key, value in {
+            **_connection(host, variables, task, self._is_known(host)),
+            "lxc_task": task,
+            "lxc_host": host,
+        }.items():
             self.inventory.set_variable(name, key, value)
         alloc = task["alloc_id"]
-        for group in ["lxc_tasks", f"lxc_host_{host}", f"lxc_state_{task['state']}", f"lxc_alloc_{alloc}" if alloc else None]:
+        for group in [
+            "lxc_tasks",
+            f"lxc_host_{host}",
+            f"lxc_state_{task['state']}",
+            f"lxc_alloc_{alloc}" if alloc else None,
+        ]:
             if group is not None:
                 self.inventory.add_child(self.inventory.add_group(self._sanitize_group_name(group)), name)
         self._set_composite_vars(self.get_option("compose"), own, name, strict=strict)
@@ -280,9 +289,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         try:
             name = self._compose(expression, own)
         except Exception as error:  # pylint: disable=broad-except
-            raise AnsibleParserError(f"nomadic.lxc.lxc_tasks: hostname can't be used for {own['container_name']}: {error}") from error
+            raise AnsibleParserError(
+                f"nomadic.lxc.lxc_tasks: hostname can't be used for {own['container_name']}: {error}"
+            ) from error
         if not isinstance(name, str) or not name:
-            raise AnsibleParserError(f"nomadic.lxc.lxc_tasks: hostname gives no name for {own['container_name']}: {name!r}")
+            raise AnsibleParserError(
+                f"nomadic.lxc.lxc_tasks: hostname gives no name for {own['container_name']}: {name!r}"
+            )
         return name
 
     def _is_kept(self, own: Variables, strict: bool) -> bool:
@@ -296,7 +309,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 holds = self.templar.evaluate_conditional(condition)
             except Exception as error:  # pylint: disable=broad-except
                 if strict:
-                    raise AnsibleParserError(f"nomadic.lxc.lxc_tasks: the filter {condition!r} can't be used: {error}") from error
+                    raise AnsibleParserError(
+                        f"nomadic.lxc.lxc_tasks: the filter {condition!r} can't be used: {error}"
+                    ) from error
                 continue
             if holds:
                 return bool(what == "include")
@@ -335,7 +350,9 @@ def _connection(host: str, variables: Variables, task: Variables, known: bool) -
     if known:
         found["ansible_lxc_attach_host"] = host
     elif kind == SSH:
-        found["ansible_lxc_attach_host"] = str(variables.get("ansible_ssh_host") or variables.get("ansible_host") or host)
+        found["ansible_lxc_attach_host"] = str(
+            variables.get("ansible_ssh_host") or variables.get("ansible_host") or host
+        )
         found.update(_way(host, variables).variables)
     if boolean(variables.get("ansible_become") or False):
         found["ansible_lxc_attach_host_become"] = True

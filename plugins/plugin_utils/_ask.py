@@ -93,7 +93,9 @@ def read(mark: str, code: int, stdout: bytes, stderr: bytes) -> tuple[list[dict[
         raise AskError("it has no Python with LXC's binding: install the package python3-lxc")
     _before, found, after = stdout.decode("utf-8", "replace").partition(f"\n{mark}")
     if not found:
-        raise AskError(f"its Python ended with {code}: {printable(stderr.decode('utf-8', 'replace')) or 'it said nothing'}")
+        raise AskError(
+            f"its Python ended with {code}: {printable(stderr.decode('utf-8', 'replace')) or 'it said nothing'}"
+        )
     try:
         answer = json.loads(after.split("\n")[0])
     except ValueError as error:

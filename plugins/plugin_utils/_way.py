@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import typing as t
 from dataclasses import dataclass, field
 
 from ansible import constants as C
-from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleValueOmittedError
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.become import BecomeBase
 from ansible.plugins.connection import ConnectionBase
@@ -64,7 +65,7 @@ class Way:
         )
         # Those of the variables that say how the plugin reaches a host, and not which host.
         names = C.config.get_plugin_vars("connection", self._connection._load_name)
-        self.variables = {name: variables[name] for name in names if name in variables and name not in ADDRESS_VARIABLES}
+        self.variables = _given(variables, [name for name in names if name not in ADDRESS_VARIABLES])
         # With a terminal, output is not what was printed: newlines change, and stderr is mixed in. Ansible's local plugin gives
         # a command one without pipelining, and would take away what was printed before a prompt.
         direct: dict[str, t.Any] = {"pipelining": True}
@@ -122,12 +123,21 @@ def _become_plugin(become: HostBecome) -> BecomeBase:
     if plugin is None:
         raise AnsibleError(f"there is no become plugin '{become.method}' for the host")
     names = C.config.get_plugin_vars("become", plugin._load_name)
-    chosen = {name: become.variables[name] for name in names if name in become.variables}
+    chosen = _given(become.variables, names)
     direct: dict[str, t.Any] = {"become_user": become.user}
     if become.password is not None:
         direct["become_pass"] = become.password
     plugin.set_options(var_options=chosen, direct=direct)
     return t.cast(BecomeBase, plugin)
+
+
+def _given(variables: Variables, names: t.Iterable[str]) -> dict[str, t.Any]:
+    """Those of the variables that are set; they may be templated when they are looked at."""
+    found = {}
+    for name in names:
+        with contextlib.suppress(KeyError, AnsibleValueOmittedError):
+            found[name] = variables[name]
+    return found
 
 
 def _without_line(output: bytes, line: bytes) -> bytes:
