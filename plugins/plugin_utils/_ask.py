@@ -23,13 +23,14 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import _facts
 from ansible_collections.nomadic.lxc.plugins.plugin_utils._attach import printable
 
 PACKAGE = "ansible_collections.nomadic.lxc.plugins.module_utils"
-# The Pythons that are tried, in this order. A virtual environment's comes first on PATH, and may lack the binding.
+# The Pythons that are tried, in this order. A virtual environment's comes first on PATH, and may lack the binding. They are
+# isolated (-I): what is called lxc in the working directory is not meant.
 PYTHONS = ("python3", "/usr/bin/python3", "/usr/local/bin/python3", "/usr/libexec/platform-python")
 NO_BINDING = 45
 
 _START = f"""\
 for p in {" ".join(PYTHONS)}; do
-  if "$p" -c 'import lxc' </dev/null >/dev/null 2>&1; then exec "$p" -; fi
+  if "$p" -I -c 'import lxc' </dev/null >/dev/null 2>&1; then exec "$p" -I -; fi
 done
 exit {NO_BINDING}
 """

@@ -44,6 +44,11 @@ def test_a_host_without_tasks_says_so(tmp_path: Path) -> None:
     assert ask(tmp_path, lxc_path=str(tmp_path)) == ([], [])
 
 
+def test_what_has_the_name_of_the_binding_where_one_is_is_not_meant(tmp_path: Path) -> None:
+    (tmp_path / "lxc.py").write_text("raise SystemExit('not this one')")
+    assert ask(tmp_path, lxc_path=str(tmp_path)) == ([], [])
+
+
 def test_what_the_module_refuses_is_refused_in_its_words(tmp_path: Path) -> None:
     with pytest.raises(_ask.AskError, match="lxc_path"):
         ask(tmp_path, lxc_path="../x")

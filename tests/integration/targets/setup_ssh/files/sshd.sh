@@ -42,8 +42,12 @@ stop)
     for socket in "$folder"/cp/*; do
         [ ! -S "$socket" ] || ssh -o ControlPath="$socket" -O exit nowhere 2>/dev/null || true
     done
-    [ ! -s "$folder/sshd.pid" ] || kill "$(cat "$folder/sshd.pid")"
-    # The sessions that it has left go on without it.
+    if [ -s "$folder/sshd.pid" ]; then
+        pid=$(cat "$folder/sshd.pid")
+        # Its sessions would go on without it.
+        # shellcheck disable=SC2046
+        kill "$pid" $(cat "/proc/$pid/task/$pid/children") 2>/dev/null || true
+    fi
     for process in /proc/[0-9]*; do
         case "$({ tr '\0' ' ' <"$process/cmdline"; } 2>/dev/null)" in
         "ssh: $folder/cp/"*) kill "${process#/proc/}" 2>/dev/null || true ;;
