@@ -268,7 +268,7 @@ def test_a_file_is_sent_in_pieces_and_small_ones_by_one_command(host: Host, tmp_
     [
         (lambda path: None, FileNotFoundError, "No such file"),
         (lambda path: path.mkdir(), _transfer.TransferError, "not a regular file"),
-        (lambda path: os.mkfifo(path), _transfer.TransferError, "not a regular file"),
+        (os.mkfifo, _transfer.TransferError, "not a regular file"),
         (lambda path: path.symlink_to("/dev/zero"), _transfer.TransferError, "not a regular file"),
     ],
 )

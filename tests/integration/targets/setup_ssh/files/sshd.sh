@@ -11,8 +11,8 @@ action=$1 folder=$2
 case "$action" in
 start)
     port=$3
-    mkdir -m 0755 -p "$folder" /run/sshd
-    mkdir -m 0700 -p "$folder/cp"
+    mkdir -p /run/sshd "$folder/cp"
+    chmod 0700 "$folder/cp"
     ssh-keygen -q -t ed25519 -N '' -C test -f "$folder/host_key"
     ssh-keygen -q -t ed25519 -N '' -C test -f "$folder/key"
     cp "$folder/key.pub" "$folder/authorized_keys"
