@@ -25,6 +25,9 @@ KINDS = {"local": LOCAL, "ansible.builtin.local": LOCAL, "ssh": SSH, "ansible.bu
 # Variables that say which host is meant, and not how it is reached.
 ADDRESS_VARIABLES = ("inventory_hostname", "ansible_host", "ansible_ssh_host", "delegated_vars")
 
+# Bytes of one argument of a program on Linux, the last one a NUL: MAX_ARG_STRLEN, see execve(2).
+ARGUMENT_LIMIT = 131072
+
 Variables = t.Mapping[str, t.Any]
 
 
@@ -95,6 +98,12 @@ class Way:
                     f"become on the host {self.address} and become inside the container both have a password, and only one "
                     "can be given at a prompt: let one of them need none"
                 )
+        size = len(command.encode("utf-8", "surrogateescape"))
+        if size >= ARGUMENT_LIMIT:
+            raise AnsibleError(
+                f"the command is too long: with what leads inside it has {size} bytes, and Linux takes "
+                f"{ARGUMENT_LIMIT - 1} at most: put it into a file, by the modules copy or script"
+            )
         try:
             code, stdout, stderr = connection.exec_command(
                 command, in_data=in_data, sudoable=connection.become is not None

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 from ansible import context
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.collections import ImmutableDict
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import init_plugin_loader
@@ -89,6 +89,20 @@ def test_an_unknown_become_method_is_an_error() -> None:
 def test_a_command_on_this_host() -> None:
     way = Way(LOCAL, "localhost", {}, None, PlayContext())
     assert way.run("cat; printf e >&2; exit 3", b"in\r\n") == (3, b"in\r\n", b"e")
+
+
+@pytest.mark.parametrize("kind", [LOCAL, SSH])
+def test_a_command_that_the_kernel_would_not_take_is_an_error_that_says_so(kind: str) -> None:
+    command = f"echo {'x' * 131065}é"
+    with pytest.raises(AnsibleError, match="too long: .* has 131072 bytes") as caught:
+        Way(kind, "vm1", {}, None, PlayContext()).run(command, None)
+    assert not isinstance(caught.value, AnsibleConnectionFailure)
+
+
+def test_the_longest_command_runs() -> None:
+    command = f"echo {'x' * 131066}"
+    assert len(command) == 131071
+    assert Way(LOCAL, "localhost", {}, None, PlayContext()).run(command, None)[0] == 0
 
 
 @pytest.mark.parametrize(
