@@ -126,9 +126,13 @@ cache_connection: ~/.cache/lxc_tasks
 cache_timeout: 600
 """
 
+import contextlib
+import os
+import signal
 import threading
 import time
 import typing as t
+from pathlib import Path
 
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.inventory.helpers import get_group_vars
@@ -242,8 +246,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             while thread.is_alive() and time.monotonic() - began.get(name, time.monotonic()) < timeout:
                 thread.join(0.05)
             if thread.is_alive():
-                # Its seat is for another one.
+                # Its seat is for another one. A ssh that asks something on the terminal must not outlive Ansible.
                 seats.release()
+                _end_children(thread)
                 faults[name] = f"it took longer than {timeout} s"
         return {name: answers[name] for name in hosts if name in answers and name not in faults}, dict(faults)
 
@@ -316,6 +321,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             if holds:
                 return bool(what == "include")
         return True
+
+
+def _end_children(thread: threading.Thread) -> None:
+    """End what a thread has started, where the kernel tells what that is: Linux does."""
+    with contextlib.suppress(OSError):
+        children = Path(f"/proc/self/task/{thread.native_id}/children").read_text(encoding="ascii")
+        for child in children.split():
+            os.kill(int(child), signal.SIGTERM)
 
 
 def _kind(host: str, variables: Variables) -> str:
