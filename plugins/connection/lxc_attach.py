@@ -203,7 +203,7 @@ display = Display()
 HOST_KEYWORDS = ("environment", "remote_user")
 
 
-class Connection(ConnectionBase):
+class Connection(ConnectionBase):  # type: ignore[misc]
     """A connection to the inside of a container."""
 
     transport = "nomadic.lxc.lxc_attach"
@@ -222,7 +222,7 @@ class Connection(ConnectionBase):
 
         Called by Ansible with all variables of the container, before it sets the options.
         """
-        options = super()._resolve_option_variables(variables, templar)
+        options = t.cast("dict[str, t.Any]", super()._resolve_option_variables(variables, templar))
         host = options.get("ansible_lxc_attach_host")
         hostvars = variables.get("hostvars")
         # `in` would also find the implicit localhost, for 127.0.0.1 too.

@@ -150,7 +150,7 @@ SUFFIXES = (".lxc_tasks.yml", ".lxc_tasks.yaml")
 CONNECTION = "nomadic.lxc.lxc_attach"
 
 
-class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: ignore[misc]
     """Read by Ansible."""
 
     NAME = "nomadic.lxc.lxc_tasks"

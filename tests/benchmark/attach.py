@@ -89,8 +89,7 @@ def write_plays(place: Path) -> None:
         play = [{"hosts": "{{ target }}", "gather_facts": False, "tasks": tasks}]
         (place / f"{name}.yml").write_text(json.dumps(play))
     with open(place / "large", "wb") as file:
-        for _piece in range(LARGE // 1048576):
-            file.write(os.urandom(1048576))
+        file.writelines(os.urandom(1048576) for _piece in range(LARGE // 1048576))
 
 
 def interleaved(
