@@ -29,11 +29,27 @@ OUTPUT_LIMIT = 65536
 SSH_FAILED = 255
 
 # On the host: $1 the host's mark, $2 the LXC path or nothing, $3 the container, then the arguments of lxc-attach. A frozen
-# container would hold lxc-attach until it is thawed, so it is asked for its state before. The working directory is a
-# directory that every container has: lxc-attach would keep the host's.
+# container would hold lxc-attach until it is thawed, so it is asked for its state before. liblxc knows only what liblxc has
+# frozen: the control group of the first process is looked at as well, of either generation (freezer.state, and the line
+# `frozen 1` of cgroup.events). The working directory is a directory that every container has: lxc-attach would keep the host's.
 _ENTER = """\
 m=$1 p=$2 n=$3; shift 3; cd /
-s=$(lxc-info ${p:+"--lxcpath=$p"} --name="$n" --state --no-humanize 2>&1)
+s=$(lxc-info ${p:+"--lxcpath=$p"} --name="$n" --state --pid 2>&1)
+case "$s" in
+State:*RUNNING*PID:*)
+  i=${s##*[!0-9]} s=RUNNING
+  while IFS=: read -r _ c g; do
+    case "$c" in
+    freezer) f=/sys/fs/cgroup/freezer$g/freezer.state ;;
+    '') f=/sys/fs/cgroup$g/cgroup.events ;;
+    *) continue ;;
+    esac
+    [ ! -r "$f" ] || while read -r l; do
+      case "$l" in FROZEN | FREEZING | 'frozen 1') s=FROZEN ;; esac
+    done <"$f"
+  done <"/proc/$i/cgroup"
+  ;;
+esac
 [ "$s" = RUNNING ] || { printf '%s state %s %s\\n' "$m" "$(id -u)" "$s" >&2; exit 1; }
 """
 _NO_STDIN = "exec </dev/null\n"
@@ -211,7 +227,9 @@ def why_not_entered(marks: Marks, code: int, stderr: bytes) -> str:
     )
 
 
-def _state_sentence(uid: str, state: str) -> str:
+def _state_sentence(uid: str, said: str) -> str:
+    """``said``: FROZEN, or what lxc-info printed: its state behind `State:`, or why there is none."""
+    state = re.sub(r"^State:\s*([A-Z]+)(\s.*)?$", r"\1", said, flags=re.DOTALL)
     if state == "FROZEN":
         return "it is frozen: thaw it first"
     if state == "STOPPED":

@@ -47,7 +47,8 @@ class Host:
         for name, text in (("lxc-info", LXC_INFO), ("lxc-attach", LXC_ATTACH)):
             (self.bin / name).write_text(text)
             (self.bin / name).chmod(0o755)
-        self.state.write_text("RUNNING\n")
+        # The control group of the first process is looked at; ours is not frozen.
+        self.state.write_text(f"State:          RUNNING\nPID:            {os.getpid()}\n")
         self.extra: dict[str, str] = {}
         self.lines = 0
 
@@ -152,9 +153,9 @@ def test_any_text_reaches_the_shell_inside_as_it_is(command: str) -> None:
 @pytest.mark.parametrize(
     ("state", "sentence"),
     [
-        ("STOPPED\n", "stopped"),
-        ("FROZEN\n", "frozen: thaw it"),
-        ("ABORTING\n", "aborting"),
+        ("State:          STOPPED\n", "is stopped (or"),
+        ("State:          FROZEN\nPID:            7\n", "is frozen: thaw it"),
+        ("State:          ABORTING\nPID:            7\n", "is aborting: it must"),
         ("web doesn't exist\n", "web doesn't exist"),
         ("", "said nothing"),
         ("bad \x1b[31m\nsecond", "bad \\x1b[31m; second"),
