@@ -8,6 +8,9 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import random
+import re
+import time
 import typing as t
 from dataclasses import dataclass, field
 
@@ -28,6 +31,12 @@ ADDRESS_VARIABLES = ("inventory_hostname", "ansible_host", "ansible_ssh_host", "
 # Bytes of one argument of a program on Linux, the last one a NUL: MAX_ARG_STRLEN, see execve(2).
 ARGUMENT_LIMIT = 131072
 
+# What ssh prints where sshd closes a new connection at once.
+TURNED_AWAY = re.compile(r"(^|: |\n)kex_exchange_identification: ")
+# Seconds before each further try.
+PAUSES = (0.2, 0.4, 0.8, 1.2, 1.6, 2.0)
+
+Output = tuple[int, bytes, bytes]
 Variables = t.Mapping[str, t.Any]
 
 
@@ -105,8 +114,8 @@ class Way:
                 f"{ARGUMENT_LIMIT - 1} at most: put it into a file, by the modules copy or script"
             )
         try:
-            code, stdout, stderr = connection.exec_command(
-                command, in_data=in_data, sudoable=connection.become is not None
+            code, stdout, stderr = _unless_turned_away(
+                lambda: connection.exec_command(command, in_data=in_data, sudoable=connection.become is not None)
             )
         except AnsibleConnectionFailure:
             raise
@@ -125,6 +134,22 @@ class Way:
     def close(self) -> None:
         """Be done with it; what Ansible keeps open stays so."""
         self._connection.close()
+
+
+def _unless_turned_away(run: t.Callable[[], Output], pauses: t.Sequence[float] = PAUSES) -> Output:
+    """What ``run`` returns, which is called again where sshd has ended the connection before it told its name.
+
+    So it treats new connections beyond its MaxStartups, which many containers of one host reach at once. No command has begun
+    then, so none is run twice.
+    """
+    for pause in pauses:
+        try:
+            return run()
+        except AnsibleConnectionFailure as error:
+            if not TURNED_AWAY.search(str(error)):
+                raise
+            time.sleep(pause * random.uniform(0.5, 1.5))
+    return run()
 
 
 def _become_plugin(become: HostBecome) -> BecomeBase:

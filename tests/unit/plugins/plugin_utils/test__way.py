@@ -14,7 +14,14 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.collections import ImmutableDict
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import init_plugin_loader
-from ansible_collections.nomadic.lxc.plugins.plugin_utils._way import LOCAL, SSH, HostBecome, Way, _without_line
+from ansible_collections.nomadic.lxc.plugins.plugin_utils._way import (
+    LOCAL,
+    SSH,
+    HostBecome,
+    Way,
+    _unless_turned_away,
+    _without_line,
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -89,6 +96,58 @@ def test_an_unknown_become_method_is_an_error() -> None:
 def test_a_command_on_this_host() -> None:
     way = Way(LOCAL, "localhost", {}, None, PlayContext())
     assert way.run("cat; printf e >&2; exit 3", b"in\r\n") == (3, b"in\r\n", b"e")
+
+
+TURNED_AWAY = "Failed to connect to the host via ssh: kex_exchange_identification: read: Connection reset by peer\r\nConnection reset"
+
+
+@pytest.mark.parametrize(
+    ("said", "tries"),
+    [
+        ([TURNED_AWAY, TURNED_AWAY], 3),
+        ([f"Warning: something\n{TURNED_AWAY}"], 2),
+        (
+            [
+                'Data could not be sent to remote host "vm1": kex_exchange_identification: Connection closed by remote host'
+            ],
+            2,
+        ),
+    ],
+)
+def test_who_is_turned_away_by_sshd_comes_again(said: list[str], tries: int) -> None:
+    left = list(said)
+    calls = []
+
+    def run() -> tuple[int, bytes, bytes]:
+        calls.append(1)
+        if left:
+            raise AnsibleConnectionFailure(left.pop(0))
+        return 3, b"o", b"e"
+
+    assert _unless_turned_away(run, [0, 0]) == (3, b"o", b"e")
+    assert len(calls) == tries
+
+
+@pytest.mark.parametrize(
+    ("said", "tries"),
+    [
+        (TURNED_AWAY, 3),
+        ("Failed to connect to the host via ssh: Permission denied (publickey).", 1),
+        ("Shared connection to vm1 closed.", 1),
+        ("can't become root on the host", 1),
+    ],
+)
+def test_who_can_not_come_in_does_not_try_for_ever(said: str, tries: int) -> None:
+    calls = []
+
+    def run() -> tuple[int, bytes, bytes]:
+        calls.append(1)
+        raise AnsibleConnectionFailure(said)
+
+    with pytest.raises(AnsibleConnectionFailure) as caught:
+        _unless_turned_away(run, [0, 0])
+    assert str(caught.value) == said
+    assert len(calls) == tries
 
 
 @pytest.mark.parametrize("kind", [LOCAL, SSH])
