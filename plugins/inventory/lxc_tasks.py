@@ -1,4 +1,4 @@
-# Copyright: nomadic.lxc contributors
+# Copyright (c) nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An inventory of the tasks on some hosts."""
@@ -234,7 +234,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
                 answers[name] = {"tasks": tasks, "warnings": warnings}
             except (_ask.AskError, AnsibleError) as error:
                 faults[name] = str(error)
-            except Exception as error:  # pylint: disable=broad-except
+            except Exception as error:  # noqa: BLE001 # pylint: disable=broad-except
                 faults[name] = f"{type(error).__name__}: {error}"
 
         began: dict[str, float] = {}

@@ -1,4 +1,4 @@
-# Copyright: nomadic.lxc contributors
+# Copyright (c) nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Asks a host for its tasks, by one command: a Python that has LXC's binding reads a program from its stdin.

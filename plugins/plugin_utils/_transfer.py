@@ -1,4 +1,4 @@
-# Copyright: nomadic.lxc contributors
+# Copyright (c) nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Files into a container and out of it, piece by piece, so that none is held in memory whole. Each piece is one command.

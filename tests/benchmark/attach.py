@@ -1,4 +1,4 @@
-# Copyright: nomadic.lxc contributors
+# Copyright (c) nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What tasks inside a container cost, beside what others cost on the same host in the same run. Started by ``attach``."""
@@ -82,7 +82,7 @@ def write_inventory(place: Path, ssh: t.Mapping[str, t.Any]) -> None:
 
 def write_plays(place: Path) -> None:
     """Ten pings; and a copy of a large file."""
-    pings = [{"ansible.builtin.ping": {}} for _number in range(10)]
+    pings: list[dict[str, t.Any]] = [{"ansible.builtin.ping": {}} for _number in range(10)]
     copy = [{"ansible.builtin.copy": {"src": str(place / "large"), "dest": "/root/nomadic-lxc-large", "mode": "0600"}}]
     gone = [{"ansible.builtin.file": {"path": "/root/nomadic-lxc-large", "state": "absent"}}]
     for name, tasks in (("pings", pings), ("copy", copy), ("gone", gone)):
