@@ -117,7 +117,8 @@ options:
 notes:
   - A container that is stopped, frozen or not there is unreachable, and the error says which it is.
   - Where several containers share a host, they share its ssh connection, too. Its sshd takes ten sessions in one connection
-    (C(MaxSessions)), and makes ssh open further connections for more.
+    (C(MaxSessions)), and makes ssh open further connections for more. One that it turns away, since too many are new at the
+    same time (C(MaxStartups)), is tried again for some seconds.
   - A command that a signal ended has the exit code 128 plus the number of the signal, as in a shell.
   - liblxc sees a running container only from the network namespace in which it was started.
   - The host needs C(lxc-attach), C(lxc-info) and a POSIX shell, but no Python. The container needs C(/bin/sh), and C(cat), C(wc), C(dd) and
