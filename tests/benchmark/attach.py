@@ -23,14 +23,20 @@ COPY_GOAL = 2.0
 NAME = "nomadic-lxc-bench"
 PORT = "2023"
 LARGE = 200 * 1024 * 1024
+# On a busy host, the peer at times loses a part of what it pipes to Python.
+FAILURES = 5
 TARGETS = Path(__file__).resolve().parents[1] / "integration" / "targets"
+
+
+class Failed(Exception):
+    """A command failed; the message says which, and the end of what it printed."""
 
 
 def quiet(*command: str) -> None:
     """Run a command, which must succeed."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+        raise Failed(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-4000:]}")
 
 
 @contextlib.contextmanager
@@ -99,13 +105,25 @@ def interleaved(
     times: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(rounds + 1):
         for name, run in runs.items():
-            start = time.perf_counter()
-            run()
+            duration = timed(run, FAILURES if name == "peer" else 0)
             if turn > 0:
-                times[name].append(time.perf_counter() - start)
+                times[name].append(duration)
             if after is not None:
                 after(name)
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def timed(run: t.Callable[[], t.Any], failures: int) -> float:
+    """The time of a run in seconds. It may fail so many times before, which does not count."""
+    while True:
+        start = time.perf_counter()
+        try:
+            run()
+            return time.perf_counter() - start
+        except Failed:
+            if failures == 0:
+                raise
+            failures -= 1
 
 
 def judge(what: str, ratio: float, goal: float) -> bool:
@@ -159,4 +177,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Failed as error:
+        sys.exit(str(error))
