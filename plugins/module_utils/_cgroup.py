@@ -114,6 +114,18 @@ class Cgroup(CgroupReader):
         else:
             self._set_memory_v2(rounded)
 
+    def foresee_memory(self, limit: int | None) -> None:
+        """Refuse what set_memory would surely refuse, and change nothing: a limit below what only swap could take, where no
+        swap is.
+        """
+        stat = parse_stat(self.read("memory", "memory.stat"))
+        prefix, anonymous = ("total_", "rss") if self.version == V1 else ("", "anon")
+        held = stat.get(prefix + anonymous, 0) + stat.get(prefix + "shmem", 0)
+        # The first line of /proc/swaps is a heading.
+        swap = (files.read_file("/proc/swaps") or "").count("\n") > 1
+        if limit is not None and held > limit and not swap:
+            raise self._refusal(limit - limit % page_size(), self.memory_usage())
+
     # -- writing
 
     def _put(self, controller: str, file: str, text: str, failing: str) -> None:

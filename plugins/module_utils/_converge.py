@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _lock, _options
 from ansible_collections.nomadic.lxc.plugins.module_utils._apply import Interrupted, apply, interruptible
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Cgroup
 from ansible_collections.nomadic.lxc.plugins.module_utils._declare import declare
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError, OptionsError
 from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import default_lxc_path
@@ -20,7 +21,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._report import task_di
 from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime, refused_lines
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec, parse_task
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT, STOPPED
-from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Plan
+from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Plan, SetMemory
 from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
 from ansible_collections.nomadic.lxc.plugins.module_utils._work import Outcome
 
@@ -58,6 +59,8 @@ def _locked(spec: TaskSpec, faults: list[str], runtime: Runtime, check_mode: boo
     if faults:
         raise OptionsError(faults)
     plan = make_plan(spec, seen, declared)
+    if check_mode:
+        _foresee(plan, spec, seen)
     warnings = list(plan.warnings)
     outcome, after = Outcome(), seen
     if not check_mode and plan.changed:
@@ -79,6 +82,16 @@ def _locked(spec: TaskSpec, faults: list[str], runtime: Runtime, check_mode: boo
     if spec.verbose:
         result["template_output"] = outcome.template_output
     return result
+
+
+def _foresee(plan: Plan, spec: TaskSpec, seen: Observed) -> None:
+    """What only the doing would tell: that the running task can't keep a memory limit. Raises LxcTaskError."""
+    lines = _config_lines.parse(seen.config)
+    for step in plan.steps:
+        if isinstance(step, SetMemory) and seen.init is not None:
+            group = Cgroup.of_container(seen.init.pid, spec.container_name, lines)
+            if group is not None:
+                group.foresee_memory(step.limit)
 
 
 def _refused(pair: tuple[str, str]) -> str:

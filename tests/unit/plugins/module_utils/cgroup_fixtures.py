@@ -73,6 +73,7 @@ class Kernel:
         self.killed = 0
         self.hangs = False
         self.busy = 0
+        self.swap = ""  # lines of /proc/swaps
         self.written: list[tuple[str, str]] = []
         # Called before each write with its number and file; may raise OSError.
         self.before_write: t.Callable[[int, str], None] = lambda _number, _file: None
@@ -107,13 +108,15 @@ class Kernel:
         file = os.path.basename(path)
         v1, v2 = self.version == _cgroup.V1, self.version == _cgroup.V2
         prefix = "total_" if v1 else ""
-        stat = f"{prefix}inactive_file {self.clean}\n{prefix}active_file {self.dirty}\n"
+        anonymous = f"{prefix}{'rss' if v1 else 'anon'} {self.anonymous - PAGE}\n{prefix}shmem {PAGE}\n"
+        stat = f"{anonymous}{prefix}inactive_file {self.clean}\n{prefix}active_file {self.dirty}\n"
         texts: dict[str, str | None] = {
             "memory.stat": stat,
             "memory.current": f"{self.usage}\n" if v2 else None,
             "memory.usage_in_bytes": f"{self.usage}\n" if v1 else None,
             "memory.max": ("max\n" if self.limit is None else f"{self.limit}\n") if v2 else None,
             "memory.limit_in_bytes": f"{_unlimited() if self.limit is None else self.limit}\n" if v1 else None,
+            "swaps": "Filename Type Size Used Priority\n" + self.swap,
             "cgroup.events": f"populated 1\nfrozen {int(self.frozen)}\n",
         }
         return texts[file] if file in texts else self.files.get(file)

@@ -431,6 +431,19 @@ def test_a_limit_below_what_is_held_is_refused_with_the_usage_named(version: int
 
 
 @pytest.mark.parametrize("version", [V1, V2])
+def test_a_refusal_is_foreseen_where_it_is_sure(version: int) -> None:
+    kernel = Kernel(version, anonymous=64 * MIB, clean=8 * MIB, limit=256 * MIB)
+    with kernel.running() as cgroup:
+        for limit in (None, 64 * MIB):
+            cgroup.foresee_memory(limit)
+        with pytest.raises(LxcTaskError, match=r"64\.0 MiB .*the container holds 72\.0 MiB"):
+            cgroup.foresee_memory(64 * MIB - PAGE)
+        kernel.swap = "/dev/vdb partition 1048572 0 -2\n"
+        cgroup.foresee_memory(MIB)
+    assert kernel.written == []
+
+
+@pytest.mark.parametrize("version", [V1, V2])
 def test_page_cache_is_given_back_also_when_the_disk_takes_its_time(version: int) -> None:
     kernel = Kernel(version, anonymous=4 * MIB, clean=100 * MIB, dirty=20 * PAGE)
     with kernel.running() as cgroup:
