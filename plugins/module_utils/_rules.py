@@ -107,7 +107,7 @@ def _volume(entry: str) -> str:
     fault = _volumes.target_fault(target)
     if fault is not None:
         raise LxcTaskError(fault)
-    return f"{source}:{_volumes.inside(target)}"
+    return f"{_volumes.tidy(source)}:{_volumes.inside(target)}"
 
 
 def _mount(mount: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
@@ -116,7 +116,7 @@ def _mount(mount: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
         fault = f"the source of the target '{mount['target']}' is empty: name what is mounted"
     if fault is not None:
         raise LxcTaskError(fault)
-    return {**mount, "target": f"/{_volumes.inside(mount['target'])}"}
+    return {**mount, "source": _volumes.tidy(mount["source"]), "target": f"/{_volumes.inside(mount['target'])}"}
 
 
 def _device(device: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
@@ -131,6 +131,7 @@ def _device(device: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
     target = f"/{_volumes.inside(device['target'] or device['path'])}"
     return {
         **device,
+        "path": _volumes.tidy(device["path"]),
         "target": None if target == f"/{_volumes.inside(device['path'])}" else target,
         "permissions": "".join(letter for letter in "rwm" if letter in permissions),
     }

@@ -93,6 +93,11 @@ def inside(target: str) -> str:
     return "/".join(part for part in target.split("/") if part not in ("", "."))
 
 
+def tidy(path: str) -> str:
+    """A source without slashes and dots that say nothing. ``..`` stays: behind a link it leads elsewhere."""
+    return ("/" if path.startswith("/") else "") + (inside(path) or ("" if path.startswith("/") else "."))
+
+
 def beneath(path: str, directory: str) -> bool:
     """Whether a path lies in a directory; both resolved. A directory does not lie in itself."""
     return path.startswith(directory.rstrip("/") + "/") and path != directory

@@ -548,12 +548,16 @@ def test_other_words_for_the_same_need_no_restart(former: Given, asked: Given) -
     ("former", "asked"),
     [
         ({"volumes": ["/a:b/c"]}, {"volumes": ["/a:b//./c/"]}),
+        ({"volumes": ["/a/d:b"]}, {"volumes": ["//a/./d/:b"]}),
+        ({"volumes": ["local:b"]}, {"volumes": ["./local/:b"]}),
+        ({"mounts": [{"source": "/a/d", "target": "/b"}]}, {"mounts": [{"source": "/a//d/", "target": "/b"}]}),
+        ({"devices": [{"path": "/dev/x"}]}, {"devices": [{"path": "/dev//x"}]}),
         ({"mounts": [{"source": "/a", "target": "/b/c"}]}, {"mounts": [{"source": "/a", "target": "b/./c/"}]}),
         ({"devices": [{"path": "/dev/x"}]}, {"devices": [{"path": "/dev/x", "target": "dev//x"}]}),
         ({"devices": [{"path": "/dev/x", "target": "/y"}]}, {"devices": [{"path": "/dev/x", "target": "y/"}]}),
     ],
 )
-def test_another_spelling_of_a_target_is_no_change(former: Given, asked: Given) -> None:
+def test_another_spelling_of_a_path_is_no_change(former: Given, asked: Given) -> None:
     now = task(**asked)
     assert plan(now, made(task(**former), now)).steps == ()
 

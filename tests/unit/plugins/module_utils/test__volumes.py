@@ -28,6 +28,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._volumes import (
     parse_volume,
     resolve,
     target_fault,
+    tidy,
     wanted,
 )
 from hypothesis import example, given
@@ -480,3 +481,23 @@ def test_every_source_is_mounted_or_refused(sources: list[str], enabled: bool) -
         for it in resolved.mounts:
             assert host[it.source].real == TASK or host[it.source].real.startswith(f"{TASK}/")
             assert not any(host[it.source].real.startswith(f"{own}/") for own in OWN)
+
+
+@pytest.mark.parametrize(
+    ("path", "tidied"),
+    [
+        ("/", "/"),
+        ("//", "/"),
+        ("/a", "/a"),
+        ("//a///b/./", "/a/b"),
+        (".", "."),
+        ("./", "."),
+        ("./a/", "a"),
+        ("a b", "a b"),
+        # behind a link these would lead elsewhere
+        ("/a/../b/", "/a/../b"),
+        ("../..", "../.."),
+    ],
+)
+def test_a_path_without_what_says_nothing(path: str, tidied: str) -> None:
+    assert tidy(path) == tidied
