@@ -11,7 +11,7 @@ import time
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _config, _mounts, _record, _steps, _tree
+from ansible_collections.nomadic.lxc.plugins.module_utils import _config, _mounts, _proc, _record, _steps, _tree
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._observe import aside_directory, making_mark
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import iso
@@ -114,6 +114,7 @@ def configure(work: Work, step: _steps.Configure) -> None:
 
 def remember(work: Work, step: _steps.Remember) -> None:
     """Write the record: what is applied now."""
+    init = work.seen.init if step.pending else None
     work.change_record(
         replace(
             t.cast(Record, work.record),
@@ -121,7 +122,8 @@ def remember(work: Work, step: _steps.Remember) -> None:
             lines=step.lines,
             pending=step.pending,
             running=step.running,
-            pending_init=work.seen.init if step.pending else None,
+            pending_init=init,
+            pending_monitor=None if init is None else _proc.parent(init.pid),
             phase=_record.READY if step.ready else _record.MAKING,
         )
     )

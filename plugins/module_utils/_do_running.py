@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import typing as t
 from dataclasses import replace
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _steps
@@ -38,7 +39,8 @@ def note_init(work: Work) -> None:
     if work.record is not None:
         pid = work.runtime.state(work.name)[1]
         init = identify(pid) if pid > 0 else None
-        work.write_record(replace(work.record, init=init, pending=(), pending_init=None, running={}))
+        nothing: dict[str, t.Any] = {"pending": (), "pending_init": None, "pending_monitor": None, "running": {}}
+        work.write_record(replace(work.record, init=init, **nothing))
 
 
 def end(work: Work) -> None:

@@ -28,7 +28,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._kept import (
 from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import RuntimeFailure
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout, layout
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed, Template
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, identify
+from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, identify, parent
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
 from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
@@ -104,6 +104,8 @@ def observe(spec: TaskSpec, runtime: Runtime) -> tuple[TaskSpec, Observed]:
         state = STOPPED
     elif defined and not half_made:
         state, init, unloadable = _state(spec, runtime, directory, record)
+    if record is not None and record.pending and init is not None:
+        record = record.followed(init, parent(init.pid))
     ended = read_exit(directory, record) if state == STOPPED else None
     asleep = state in (STOPPED, ABSENT) and unloadable is None
     elsewhere = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import typing as t
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId
@@ -27,7 +27,7 @@ class Record:
     the configuration (of the environment only digests). ``base``: the template's own lines of keys that we have lines of
     too. ``init``: the task's first process, as the last start of ours made it. ``pending``: options that ``pending_init``
     lacks until the next start; ``running``: the lines that it has instead, of each option where they are others (null:
-    nobody knows which). ``stop_asked``: the init that a call of ours last asked to end.
+    nobody knows which), and ``pending_monitor`` its monitor, which stays at a reboot from inside. ``stop_asked``: the init that a call of ours last asked to end.
     """
 
     name: str
@@ -42,10 +42,17 @@ class Record:
     pending_init: InitId | None = None
     stop_asked: InitId | None = None
     running: t.Mapping[str, t.Any] = field(default_factory=dict)
+    pending_monitor: InitId | None = None
 
     def waits(self, running: InitId | None) -> tuple[str, ...]:
         """The options that the running task does not have yet: none once another init runs."""
         return self.pending if running is not None and running == self.pending_init else ()
+
+    def followed(self, running: InitId, monitor: InitId | None) -> Record:
+        """The record where a reboot from inside gave the task another init: liblxc does not read its configuration again."""
+        if monitor is None or monitor != self.pending_monitor:
+            return self
+        return replace(self, pending_init=running)
 
     def lines_of(self, running: InitId | None) -> dict[str, t.Any]:
         """Each option's lines that the running task was started with."""
@@ -76,7 +83,7 @@ def parse_record(text: str, path: str) -> Record:
     known = {item.name for item in fields(Record)}
     try:
         values = {key: value for key, value in values.items() if key in known}
-        for key in ("init", "pending_init", "stop_asked"):
+        for key in ("init", "pending_init", "stop_asked", "pending_monitor"):
             if values.get(key) is not None:
                 values[key] = InitId(
                     int(values[key]["pid"]), int(values[key]["start_ticks"]), str(values[key]["boot_id"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import typing as t
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
@@ -37,6 +37,7 @@ RECORD = Record(
     pending_init=INIT,
     stop_asked=INIT,
     running={"network_mode": [["lxc.net.0.type", "none"]], "hostname": None},
+    pending_monitor=InitId(4200, 1234500, "0c8f3a8e-7c0f-4a6e-9d2e-9d0c2f1d0b55"),
 )
 PATH = "/var/lib/lxc/web/nomadic-lxc.json"
 
@@ -161,6 +162,17 @@ def test_what_waits_for_the_next_start(running: InitId | None, waits: tuple[str,
     assert RECORD.lines_of(running) == {**RECORD.lines, **(RECORD.running if waits else {})}
 
 
+def test_what_waits_goes_on_to_wait_after_a_reboot_from_inside() -> None:
+    another = replace(INIT, pid=4343, start_ticks=2345678)
+    assert RECORD.waits(another) == ()
+    assert RECORD.followed(another, RECORD.pending_monitor).waits(another) == ("network_mode",)
+    assert RECORD.followed(another, RECORD.pending_monitor).lines_of(another) == RECORD.lines_of(INIT)
+    # Another monitor is another start; and where nobody knows, nothing waits.
+    for monitor in (None, replace(INIT, pid=4201)):
+        assert RECORD.followed(another, monitor) == RECORD
+    assert replace(RECORD, pending_monitor=None).followed(another, None).waits(another) == ()
+
+
 WORDS = st.text(max_size=10)
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), WORDS),
@@ -187,6 +199,7 @@ RECORDS = st.builds(
     INITS,
     INITS,
     st.dictionaries(WORDS, SOUND_JSON, max_size=3),
+    INITS,
 )
 
 
