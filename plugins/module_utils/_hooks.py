@@ -27,8 +27,10 @@ def secrets_hook(secrets: str) -> str:
 
 
 def _only_for(directory: str) -> str:
-    """A copy of the container brings our lines along, but what is kept here is not of it: liblxc's first word is the name."""
-    return f'[ "$0" = {shlex.quote(os.path.basename(directory))} ] || exit 0;'
+    """A copy of the container brings our lines along, but what is kept here is not of it: liblxc tells the name, as a variable
+    always, and as its first word where ``lxc.hook.version`` is 0.
+    """
+    return f'[ "${{LXC_NAME:-$0}}" = {shlex.quote(os.path.basename(directory))} ] || exit 0;'
 
 
 def run_hook(directory: str) -> str:

@@ -103,6 +103,15 @@ def test_a_copy_of_the_container_keeps_nothing_here(home: Path, shell: str) -> N
 
 
 @pytest.mark.parametrize("shell", SHELLS)
+def test_the_name_is_told_without_words_where_the_hooks_version_is_1(home: Path, shell: str) -> None:
+    for name, kept in (("copy", False), ("web", True)):
+        run(run_hook(str(home)), shell, name="", LXC_NAME=name, LXC_PID=str(os.getpid()))
+        run(exit_hook(str(home)), shell, name="", LXC_NAME=name, LXC_TARGET="stop")
+        assert (home / RUN_FILE).exists() is kept
+        assert (home / EXIT_FILE).exists() is kept
+
+
+@pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize(("kills", "hits"), [((0, 0), 0), ((1, 0), 42), ((1, 2), 3), ((1, 0), 0)])
 def test_the_end_on_v1(home: Path, tmp_path: Path, shell: str, kills: tuple[int, int], hits: int) -> None:
     control = "oom_kill_disable 0\nunder_oom 0\noom_kill {}\n"
