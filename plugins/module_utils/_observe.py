@@ -37,6 +37,8 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._template import known
 
 # Where a recreation keeps the former container: out of liblxc's sight, on the same file system.
 ASIDE = ".nomadic-lxc"
+# The kernel follows no more in one path: path_resolution(7).
+_MOST_LINKS = 40
 
 
 def aside_directory(lxc_path: str, name: str) -> str:
@@ -226,7 +228,37 @@ def _sources(spec: TaskSpec, place: Layout) -> dict[str, _volumes.Source]:
     return {path: _source(path, made) for path in [*paths, place.local, place.alloc, place.secrets]}
 
 
+def passed(path: str) -> tuple[str, ...]:
+    """Every place that the kernel looks at on its way to a path, links and what they lead through too: see path_resolution(7).
+    Each is told with its parents' links resolved.
+    """
+    places: list[str] = []
+    at, ahead = "/", path.split("/")[::-1]
+    links = 0
+    while ahead and links <= _MOST_LINKS:
+        part = ahead.pop()
+        if part == "..":
+            at = os.path.dirname(at)
+        if part in ("", ".", ".."):
+            continue
+        place = os.path.join(at, part)
+        places.append(place)
+        try:
+            target = os.readlink(place)
+        except OSError:
+            at = place
+            continue
+        links += 1
+        at = "/" if target.startswith("/") else at
+        ahead += target.split("/")[::-1]
+    return tuple(places)
+
+
 def _source(path: str, made: t.AbstractSet[str]) -> _volumes.Source:
+    return replace(_found(path, made), passed=passed(path))
+
+
+def _found(path: str, made: t.AbstractSet[str]) -> _volumes.Source:
     real = os.path.realpath(path)
     try:
         found = os.stat(path)

@@ -39,11 +39,14 @@ STANDARD_DEVICES = (
 
 @dataclass(frozen=True)
 class Source:
-    """What the host has at a source. ``real``: its path with all links resolved; ``number``: major:minor of a device."""
+    """What the host has at a source. ``real``: its path with all links resolved; ``number``: major:minor of a device;
+    ``passed``: every place on the way to it, links and what they lead through too, each with its parents' links resolved.
+    """
 
     real: str
     kind: str  # dir, file, char, block or missing
     number: str = ""
+    passed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -171,9 +174,9 @@ def _policy_fault(it: Wanted, source: Source, task_dir: str, writable: t.Sequenc
             f" host, but '{ENABLED}' is false: make it read_only"
         )
     for directory in writable:
-        if beneath(source.real, directory):
+        if any(beneath(place, directory) for place in (*source.passed, source.real)):
             return (
-                f"'{it.given}' lies in '{directory}', where the container can swap it for a link to the host,"
+                f"'{it.given}' lies in '{directory}', or leads through it, where the container can swap it for a link to the host,"
                 f" but '{ENABLED}' is false: bind the whole directory instead"
             )
     return None

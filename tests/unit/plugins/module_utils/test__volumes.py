@@ -325,6 +325,9 @@ HOST = {
     f"{TASK}/out": Source("/etc", "dir"),
     f"{TASK}/in": Source(f"{LOCAL}/x", "dir"),
     f"{TASK}/near": Source(f"{TASK}/data", "dir"),
+    # inside, but the way there leads through what the container can write
+    f"{TASK}/local/near": Source(f"{TASK}/data", "dir", passed=(TASK, LOCAL, f"{LOCAL}/near", f"{TASK}/data")),
+    f"{TASK}/local/x/../../data": Source(f"{TASK}/data", "dir", passed=(TASK, LOCAL, f"{LOCAL}/x", f"{TASK}/data")),
 }
 
 
@@ -434,6 +437,8 @@ def test_is_mounted_where_volumes_are_disabled(options: dict[str, t.Any]) -> Non
         ({"mounts": [mount("../alloc/x")]}, ESCAPES),
         # what the container could swap for a link to the host
         ({"volumes": ["local/x:d"]}, "'lxc.volumes.enabled' is false"),
+        ({"volumes": ["local/near:d"]}, f"'local/near' lies in '{LOCAL}', or leads through it"),
+        ({"volumes": ["local/x/../../data:d"]}, f"lies in '{LOCAL}', or leads through it"),
         ({"mounts": [mount("local/x", read_only=True)]}, "'lxc.volumes.enabled' is false"),
         ({"mounts": [mount("secrets/x")]}, "'lxc.volumes.enabled' is false"),
         ({"volumes": ["in:d"]}, "'lxc.volumes.enabled' is false"),

@@ -1,0 +1,45 @@
+# Copyright (c) nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from ansible_collections.nomadic.lxc.plugins.module_utils._observe import passed
+
+
+@pytest.mark.parametrize(
+    ("path", "places"),
+    [
+        ("", []),
+        ("local", ["local"]),
+        ("local/data/../x", ["local", "local/data", "local/x"]),
+        ("local//./none/deeper", ["local", "local/none", "local/none/deeper"]),
+        # a link, and what it leads through: `out` is a link to ../tmp, `by` one to local/out/x
+        ("local/out", ["local", "local/out", "tmp"]),
+        ("by/y", ["by", "local", "local/out", "tmp", "tmp/x", "tmp/x/y"]),
+        # `far` is a link to the whole path of tmp, `link` one to local
+        ("link/far/../z", ["link", "local", "local/far", "tmp", "z"]),
+    ],
+)
+def test_the_places_on_the_way_to_a_path(tmp_path: Path, path: str, places: list[str]) -> None:
+    for directory in ("local/data", "tmp"):
+        (tmp_path / directory).mkdir(parents=True)
+    for name, target in (
+        ("local/out", "../tmp"),
+        ("by", "local/out/x"),
+        ("local/far", tmp_path / "tmp"),
+        ("link", "local"),
+    ):
+        (tmp_path / name).symlink_to(target)
+    above = [str(it) for it in reversed(tmp_path.parents)][1:] + [str(tmp_path)]
+    found = [place for place in passed(os.path.join(tmp_path, path)) if place not in above]
+    assert found == [f"{tmp_path}/{place}" for place in places]
+
+
+def test_links_that_go_round_come_to_an_end(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    assert len(passed(str(tmp_path / "a"))) < 100
