@@ -23,7 +23,7 @@ options:
     description:
       - The directory in which allocs live, see O(alloc_id).
       - An alloc has the directory C(<alloc_dir>/<alloc_id>), or C(<alloc_dir>/_<name>) for a task without
-        O(alloc_id). It belongs to root and has mode C(0700).
+        O(alloc_id). It belongs to root and has mode C(0700), or C(0711) where all its tasks are unprivileged.
       - An absolute path without C(..) in it. A change takes effect at the next start of the container. C(local) and
         C(alloc) are not moved.
     type: path
@@ -72,7 +72,8 @@ options:
   network_link:
     description:
       - The name of the bridge on the host. Used with O(network_mode=bridge) only.
-      - The bridge must exist before the container is started. Debian's LXC packages set up V(lxcbr0).
+      - The bridge must exist and be up before the container is started, else an error says so before anything is made.
+        Debian's LXC packages set up V(lxcbr0).
       - A change takes effect at the next start of the container.
     type: str
     default: lxcbr0

@@ -9,7 +9,13 @@ import contextlib
 import signal
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _do_container, _do_directories, _do_running, _steps
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _do_container,
+    _do_directories,
+    _do_running,
+    _do_shift,
+    _steps,
+)
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError, StepError
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
 from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime
@@ -21,6 +27,8 @@ TAKE: dict[type, t.Callable[[Work, t.Any], None]] = {
     _steps.RemoveHalfMade: _do_container.remove_half_made,
     _steps.MakeDirectories: _do_directories.make_directories,
     _steps.MountSecrets: _do_directories.mount_secrets,
+    _steps.ShiftDirectories: _do_shift.shift_directories,
+    _steps.ShiftRootfs: _do_shift.shift_rootfs,
     _steps.Create: _do_container.create,
     _steps.Configure: _do_container.configure,
     _steps.SetMemory: _do_running.set_memory,

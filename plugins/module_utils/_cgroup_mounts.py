@@ -64,3 +64,18 @@ def read_hierarchies(root: str = "/") -> list[Hierarchy]:
         return parse_mountinfo(read(os.path.join(root, "proc/self/mountinfo")))
     except FileNotFoundError:
         return []
+
+
+def read_controllers(hierarchies: t.Sequence[Hierarchy]) -> frozenset[str] | None:
+    """The controllers that a container can get: those that are mounted as v1, and what v2's ``cgroup.controllers`` has at
+    the top, where liblxc makes its cgroups (cgroup-v2.rst). None where that can't be read.
+    """
+    found: set[str] = set()
+    for mount in hierarchies:
+        found |= mount.controllers
+        if mount.version == V2:
+            try:
+                found |= set(read(os.path.join(mount.mount_point, "cgroup.controllers")).split())
+            except OSError:
+                return None
+    return frozenset(found) if hierarchies else None

@@ -9,6 +9,8 @@ import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _steps
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import Idmap
+from ansible_collections.nomadic.lxc.plugins.module_utils._ids import recorded_idmap
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout, layout
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
@@ -76,7 +78,7 @@ def command(spec: TaskSpec, seen: Observed, repair: list[_steps.Step]) -> Plan:
     if spec.state == "restarted" and seen.runs:
         steps.append(stop(spec, seen))
     if not seen.runs or spec.state == "restarted":
-        steps += secrets(spec, seen) if seen.record is not None else []
+        steps += secrets(spec, seen, recorded_idmap(seen.record)) if seen.record is not None else []
         steps.append(start(spec, _recorded(seen).get("log_level", "error"), _recorded(seen).get("environment")))
     elif seen.state == FROZEN and spec.state == "started":
         steps.append(_steps.Thaw("thaw"))
@@ -101,17 +103,18 @@ def effective_log_level(log_level: str, environment: t.Any) -> str:
     return "debug" if environment and log_level == "trace" else log_level
 
 
-def secrets(spec: TaskSpec, seen: Observed) -> list[_steps.Step]:
+def secrets(spec: TaskSpec, seen: Observed, idmap: Idmap | None) -> list[_steps.Step]:
     place = t.cast(Layout, spec.layout)
     steps: list[_steps.Step] = []
-    wanted = place.directories()
+    wanted = place.directories(idmap is not None)
+    owner = 0 if idmap is None else idmap.base
     if any(
         seen.directories.get(path) is None or (path == place.root and seen.directories[path] != mode)
         for path, mode in wanted
     ):
-        steps.append(_steps.MakeDirectories("make the task's directories", tuple(wanted)))
+        steps.append(_steps.MakeDirectories("make the task's directories", tuple(wanted), owner))
     if not seen.secrets_mounted:
-        steps.append(_steps.MountSecrets("mount secrets", place.secrets))
+        steps.append(_steps.MountSecrets("mount secrets", place.secrets, owner))
     return steps
 
 

@@ -13,6 +13,7 @@ import typing as t
 from collections import Counter
 
 from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import BLANKS, LINE_END, Pair, parse, parse_line
+from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import KEY
 
 BEGIN = "# BEGIN nomadic.lxc: written by lxc_task, which puts it back; further lines belong above"
 END = "# END nomadic.lxc"
@@ -31,7 +32,7 @@ _EXCLUSIVE = re.compile(
 )
 # Keys that the template may have lines of too: those stay as it left them, ours follow.
 _SHARED = re.compile(
-    r"lxc\.mount(\..*)?|lxc\.rootfs(\..*)?|lxc\.include|lxc\.init\.cmd|lxc\.environment|lxc\.cap\.(drop|keep)"
+    r"lxc\.mount(\..*)?|lxc\.rootfs(\..*)?|lxc\.include|lxc\.init\.cmd|lxc\.environment|lxc\.cap\.(drop|keep)|lxc\.idmap"
 )
 _NETWORK = re.compile(r"lxc\.net\.0\.(type|link|flags)")
 # Keys that take everything below them away.
@@ -54,9 +55,11 @@ def shared(key: str) -> bool:
 
 
 def owner_refuses(key: str) -> bool:
-    """Whether ``lxc_config`` may not set this key because options own it; ``lxc.cap.*`` is merged instead."""
+    """Whether ``lxc_config`` may not set this key because options own it; ``lxc.cap.*`` is merged instead,
+    and ids may be mapped by hand where ``unprivileged`` does not.
+    """
     name = canonical(key)
-    if name in ("lxc.cap.drop", "lxc.cap.keep"):
+    if name in ("lxc.cap.drop", "lxc.cap.keep", KEY):
         return False
     return exclusive(name) or shared(name) or _CLEARING.fullmatch(name) is not None
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os.path
 import typing as t
+from dataclasses import replace
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _options, _steps, _template, _volumes
 from ansible_collections.nomadic.lxc.plugins.module_utils._command import (
@@ -27,6 +28,14 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._drift import (
     waiting_for_start,
 )
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import choose
+from ansible_collections.nomadic.lxc.plugins.module_utils._ids import (
+    directory_shift,
+    mixed_fault,
+    refuse_while_running,
+    rootfs_shift,
+    way_faults,
+)
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
 from ansible_collections.nomadic.lxc.plugins.module_utils._options import Declared
@@ -45,7 +54,22 @@ def declare(spec: TaskSpec, seen: Observed) -> tuple[Declared, list[str]]:
         _volumes.wanted(spec.options, place.task), seen.host, own, seen.task_dir, spec.volumes_enabled
     )
     directory = os.path.join(spec.lxc_path, spec.container_name)
-    return Declared(spec.container_name, directory, place, spec.options, resolved), faults
+    declared = Declared(spec.container_name, directory, place, spec.options, resolved)
+    fault = mixed_fault(spec, seen)
+    faults += [fault] if fault is not None else []
+    if not spec.options["unprivileged"]:
+        return declared, faults
+    try:
+        idmap = choose(spec.options["idmap_base"], spec.options["idmap_size"], seen.subuid, seen.subgid)
+    except LxcTaskError as error:
+        return declared, [*faults, f"unprivileged: {error}"]
+    for what, path in (("lxc_path", spec.lxc_path), ("alloc_dir", spec.options["alloc_dir"])):
+        faults += way_faults(what, path, idmap, seen)
+    for it in _volumes.wanted(spec.options, place.task):
+        faults += way_faults(it.option, it.path, idmap, seen)
+    # One whose files have the ids already stays so, whatever the kernel can do by now.
+    shifted = seen.record is not None and seen.record.shifted == idmap.base and not seen.record.shifting
+    return replace(declared, idmap=idmap, root_mapped=seen.idmappable and not shifted), faults
 
 
 def _advice(spec: TaskSpec) -> list[str]:
@@ -80,16 +104,35 @@ def _making(spec: TaskSpec, seen: Observed, declared: Declared, ready: bool) -> 
     ]
     name = _template.name_of(template.path)
     steps: list[_steps.Step] = [
-        _steps.Create(f"create from template {name}", template.path, tuple(arguments), spec.options["default_config"]),
+        _steps.Create(
+            f"create from template {name}",
+            template.path,
+            tuple(arguments),
+            spec.options["default_config"],
+            bool(spec.options["unprivileged"]),
+        ),
+        *rootfs_shift(None, declared),
         _steps.Configure("write configuration", tuple(_options.block(declared))),
         _steps.Remember("", _options.recorded(spec.options), _options.recorded_lines(declared), ready=ready),
     ]
     return steps, warnings
 
 
+def _directories(spec: TaskSpec, seen: Observed, declared: Declared, stopping: list[_steps.Step]) -> list[_steps.Step]:
+    """The steps that make the task's directories, give them to its users, and stop the task that runs."""
+    shift = directory_shift(seen, declared.idmap, seen.record)
+    place = t.cast(Layout, spec.layout)
+    if shift and seen.directories.get(place.root) is not None:
+        modes = dict(place.directories(declared.idmap is not None))
+        seen = replace(seen, directories={**seen.directories, place.root: modes[place.root]})
+    making = secrets(spec, seen, declared.idmap)
+    # Nothing gets another owner under a running task; and only then may others enter the alloc.
+    return [*stopping, *shift, *making] if shift else [*making, *stopping]
+
+
 def create(spec: TaskSpec, seen: Observed, declared: Declared, repair: list[_steps.Step]) -> Plan:
     making, warnings = _making(spec, seen, declared, ready=True)
-    steps = [*repair, *secrets(spec, seen), *making]
+    steps = [*repair, *_directories(spec, seen, declared, []), *making]
     state = STOPPED
     if spec.state != "present":
         steps.append(start(spec, spec.options["log_level"], spec.options["environment"]))
@@ -133,7 +176,10 @@ def converge_task(
     differs = {**shown(changes), **drifted, **held}
 
     waiting, running = waiting_for_start(seen, record, changes, declared, drifted)
+    shifts = rootfs_shift(record, declared)
     restart = seen.runs and (spec.state == "restarted" or (bool(waiting) and spec.restart_on_change))
+    if seen.runs and not restart:
+        refuse_while_running(spec, [*directory_shift(seen, declared.idmap, record), *shifts])
     pending = () if restart else waiting
     warnings = _advice(spec)
     if pending:
@@ -143,8 +189,8 @@ def converge_task(
     if restart and record.waits(seen.init):
         differs.setdefault("waits_for_start", (list(record.waits(seen.init)), []))
 
-    steps = [*repair, *secrets(spec, seen)]
-    steps += [stop(spec, seen)] if restart else live
+    steps = [*repair, *_directories(spec, seen, declared, [stop(spec, seen)] if restart else []), *shifts]
+    steps += [] if restart else live
     if written:
         steps.append(_steps.Configure("write configuration", tuple(block), tuple(former)))
     options, lines = _options.recorded(spec.options), _options.recorded_lines(declared)
@@ -182,8 +228,7 @@ def _recreate(
     more, state = _to_state(spec, seen, starts=seen.runs or spec.state != "present")
     steps = [
         *repair,
-        *secrets(spec, seen),
-        *([stop(spec, seen)] if seen.runs else []),
+        *_directories(spec, seen, declared, [stop(spec, seen)] if seen.runs else []),
         _steps.SetAside("set the former container aside"),
         *making,
         *more,

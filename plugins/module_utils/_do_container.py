@@ -42,7 +42,9 @@ def create(work: Work, step: _steps.Create) -> None:
         os.mkdir(os.path.dirname(mark), 0o700)
     _tree.write_atomically(mark, str(os.stat(work.directory).st_ino))
     work.write_record(record)
-    work.outcome.template_output = work.runtime.create(work.name, step.template, step.arguments, step.default_config)
+    work.outcome.template_output = work.runtime.create(
+        work.name, step.template, step.arguments, step.default_config, step.unprivileged
+    )
     text = _tree.read_text(work.runtime.config_file(work.name)) or ""
     work.write_record(replace(record, base=tuple(_config.base_of(text))))
     _unmark(work)

@@ -18,16 +18,23 @@ def make_directories(work: Work, step: _steps.MakeDirectories) -> None:
     """Make the task's and the alloc's directories; the alloc's own is always given its mode."""
     with alloc_lock(work):
         for path, mode in step.directories:
-            make_directory(work, path, mode, always=path == step.directories[0][0])
+            make_directory(work, path, mode, step.owner, always=path == step.directories[0][0])
 
 
-def make_directory(work: Work, path: str, mode: int, always: bool) -> None:
-    """Make a directory, and those that lead to it; ``always``: give one that is there its mode too."""
+def make_directory(work: Work, path: str, mode: int, owner: int, always: bool) -> None:
+    """Make a directory, and those that lead to it; ``always``: give one that is there its mode too.
+
+    What the task sees is its root's, who is ``owner`` on the host. The task's directory, which it does not see, is the
+    host's root's, and its group tells whose ids are in it.
+    """
+    place = t.cast(Layout, work.spec.layout)
     made = missing_parents(path)
     for parent in made:
         os.mkdir(parent, 0o755)
         work.then(f"remove {parent}", lambda parent=parent: remove_made(work, parent))  # type: ignore[misc]
     if made:
+        if path != place.root:
+            os.chown(path, 0 if path == place.task else owner, owner)
         os.chmod(path, mode)
     elif always:
         former = os.stat(path, follow_symlinks=False).st_mode & 0o7777
@@ -43,7 +50,7 @@ def remove_made(work: Work, path: str) -> None:
         remove_if_empty(path)
         return
     with alloc_lock(work):
-        if path.startswith(place.alloc) and _other_tasks(place):
+        if path.startswith(place.alloc) and other_tasks(place):
             return
         kept = _tree.remove(path, _mounts.read_mount_points())
     if kept:
@@ -58,7 +65,7 @@ def alloc_lock(work: Work) -> t.ContextManager[int]:
 
 def mount_secrets(work: Work, step: _steps.MountSecrets) -> None:
     """Mount the tmpfs."""
-    _mounts.mount_secrets(step.path)
+    _mounts.mount_secrets(step.path, step.owner)
     work.then("unmount secrets", lambda: _unmount(step.path))
 
 
@@ -76,12 +83,12 @@ def purge(work: Work, step: _steps.Purge) -> None:
         for path in step.paths:
             if path.startswith(os.path.join(os.path.realpath(place.root), os.path.basename(place.task))):
                 _tree.remove(path, points)
-        if not _other_tasks(place):
+        if not other_tasks(place):
             _tree.remove(place.alloc, points)
             remove_if_empty(place.root)
 
 
-def _other_tasks(place: Layout) -> bool:
+def other_tasks(place: Layout) -> bool:
     """Whether an alloc has directories of other tasks."""
     try:
         names = {entry.name for entry in os.scandir(place.root) if entry.is_dir(follow_symlinks=False)}

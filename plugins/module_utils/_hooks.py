@@ -13,17 +13,19 @@ import os.path
 import shlex
 
 from ansible_collections.nomadic.lxc.plugins.module_utils._kept import EXIT_FILE, RUN_FILE
-from ansible_collections.nomadic.lxc.plugins.module_utils._mounts import SECRETS_OPTIONS
+from ansible_collections.nomadic.lxc.plugins.module_utils._mounts import secrets_options
 
 
 def _command(script: str) -> str:
     return f"/bin/sh -c {shlex.quote(script)}"
 
 
-def secrets_hook(secrets: str) -> str:
-    """Before a start: put the tmpfs there; no tmpfs, no start."""
+def secrets_hook(secrets: str, owner: int) -> str:
+    """Before a start: put the tmpfs there; no tmpfs, no start. ``owner``: the id of the task's root on the host."""
     place = shlex.quote(secrets)
-    return _command(f"mountpoint -q {place} || mount -t tmpfs -o nosuid,nodev,noexec,{SECRETS_OPTIONS} tmpfs {place}")
+    return _command(
+        f"mountpoint -q {place} || mount -t tmpfs -o nosuid,nodev,noexec,{secrets_options(owner)} tmpfs {place}"
+    )
 
 
 def _only_for(directory: str) -> str:

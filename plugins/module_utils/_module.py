@@ -23,6 +23,11 @@ Call = t.Callable[[Params, bool], "dict[str, t.Any]"]
 LIBRARIES = ("lxc", "voluptuous")
 # Where a distribution's own packages for Python are.
 SYSTEM_PYTHONS = ("/usr/bin/python3", "/usr/libexec/platform-python", "/usr/bin/python")
+# How a distribution's packages are installed.
+_INSTALL = {
+    "apt-get": "lxc lxc-templates python3-lxc python3-voluptuous",
+    "dnf": "lxc lxc-templates python3-lxc python3-voluptuous",
+}
 # Where LXC's tools are where it is installed; a module's PATH may be a user's.
 _PROGRAMS = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
 
@@ -47,7 +52,7 @@ def run(
     if missing is not None:
         _respawn(libraries)
         if without_lxc is None or _has_lxc():
-            _fail(module, LxcTaskError(missing_required_lib(missing), hint=f"Debian's package is python3-{missing}"))
+            _fail(module, LxcTaskError(missing_required_lib(missing), hint=_advice()))
         call = without_lxc
     try:
         result = call(module.params, module.check_mode)
@@ -93,6 +98,15 @@ def _has_libraries(interpreter: str, libraries: t.Sequence[str]) -> bool:
         return False
     probe = [interpreter, "-c", "\n".join(f"import {library}; {library}.__file__[0]" for library in libraries)]
     return subprocess.run(probe, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
+
+
+def _advice() -> str:
+    """What to run on a host that has no LXC, or not the libraries."""
+    lacks = "" if _has_lxc() else "LXC itself is not installed either: "
+    for program, packages in _INSTALL.items():
+        if any(os.access(os.path.join(place, program), os.X_OK) for place in _PROGRAMS):
+            return f"{lacks}run `{program} install {packages}`, or the role nomadic.lxc.lxc_host, on this host"
+    return f"{lacks}install LXC, and its Python binding and voluptuous for the system's Python, on this host"
 
 
 def _has_lxc() -> bool:

@@ -10,8 +10,6 @@ import re
 
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 
-# Nomad's: one MiB, nothing can be executed from it.
-SECRETS_OPTIONS = "size=1m,mode=0700"
 # <sys/mount.h>
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
 _MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
@@ -39,9 +37,15 @@ def below(path: str, points: list[str]) -> list[str]:
     return [point for point in points if point == real or point.startswith(real.rstrip("/") + "/")]
 
 
-def mount_secrets(path: str) -> None:
-    """Mount a tmpfs of Nomad's size, for root alone."""
-    _call("mount", b"tmpfs", os.fsencode(path), b"tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, SECRETS_OPTIONS.encode())
+def secrets_options(owner: int) -> str:
+    """Nomad's: one MiB, nothing can be executed from it (see mount_secrets). ``owner``: the id of the task's root on the host."""
+    return "size=1m,mode=0700" + (f",uid={owner},gid={owner}" if owner else "")
+
+
+def mount_secrets(path: str, owner: int = 0) -> None:
+    """Mount a tmpfs of Nomad's size, for the task's root alone."""
+    options = secrets_options(owner).encode()
+    _call("mount", b"tmpfs", os.fsencode(path), b"tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, options)
 
 
 def unmount(path: str) -> None:

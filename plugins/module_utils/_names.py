@@ -14,6 +14,8 @@ LONGEST_CONTAINER_NAME = 64
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 # The directory that the tasks of an alloc share has this name; a task's directory stands beside it.
 SHARED = "alloc"
+# The mode of a task's directory while what is in it gets other owners.
+SHIFTING = 0o700
 
 
 def name_faults(name: str | None, alloc_id: str | None) -> list[str]:
@@ -87,18 +89,26 @@ class Layout:
     alloc: str  # shared by the alloc's tasks
     log_file: str
 
-    def directories(self) -> list[tuple[str, int]]:
-        """Every directory and its mode, parents first; ``secrets`` is the mount point of a tmpfs."""
+    def directories(self, unprivileged: bool = False) -> list[tuple[str, int]]:
+        """Every directory and its mode, parents first; ``secrets`` is the mount point of a tmpfs.
+
+        An unprivileged task's root is another user, who has to get through: to the alloc's directory as anybody, to the
+        task's as its group.
+        """
         shared = [(os.path.join(self.alloc, name), 0o777) for name in ("logs", "tmp", "data")]
         return [
-            (self.root, 0o700),
+            (self.root, 0o711 if unprivileged else 0o700),
             (self.alloc, 0o777),
             *shared,
-            (self.task, 0o755),
+            (self.task, 0o750 if unprivileged else 0o755),
             (self.local, 0o777),
             (self.secrets, 0o700),
             (self.tmp, 0o1777),
         ]
+
+    def owned(self) -> tuple[str, ...]:
+        """The directories of the task's own, which belong to its root."""
+        return (self.local, self.secrets, self.tmp)
 
 
 def layout(alloc_dir: str, name: str, alloc_id: str | None) -> Layout:

@@ -9,6 +9,25 @@ import os
 
 from ansible_collections.nomadic.lxc.plugins.module_utils._tree import read
 
+_SIOCGIFFLAGS, _IFF_UP = 0x8913, 1  # linux/sockios.h, linux/if.h
+
+
+def link_up(name: str) -> bool | None:
+    """Whether an interface of this process's network is up; None where there is none of that name. See netdevice(7).
+
+    /sys may be another network namespace's.
+    """
+    import fcntl
+    import socket
+    import struct
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as asking:
+        try:
+            answer = fcntl.ioctl(asking, _SIOCGIFFLAGS, struct.pack("16sH14x", os.fsencode(name), 0))
+        except OSError:
+            return None
+    return bool(struct.unpack_from("H", answer, 16)[0] & _IFF_UP)
+
 
 def interfaces(pid: int, root: str = "/") -> list[str]:
     """The network interfaces that a process sees."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import typing as t
@@ -19,6 +20,9 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _tree,
     _volumes,
 )
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_mounts import read_controllers
+from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import LEAST_BASE
+from ansible_collections.nomadic.lxc.plugins.module_utils._idmapped import can_idmap
 from ansible_collections.nomadic.lxc.plugins.module_utils._kept import (
     own_record,
     read_exit,
@@ -26,8 +30,10 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._kept import (
     runs_elsewhere,
 )
 from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import RuntimeFailure
-from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout, layout
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed, Template
+from ansible_collections.nomadic.lxc.plugins.module_utils._names import SHIFTING, Layout, layout
+from ansible_collections.nomadic.lxc.plugins.module_utils._needs import options_of
+from ansible_collections.nomadic.lxc.plugins.module_utils._network import link_up
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Closed, Observed, Template
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, identify, parent
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
 from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime
@@ -132,7 +138,7 @@ def observe(spec: TaskSpec, runtime: Runtime) -> tuple[TaskSpec, Observed]:
         config=(_tree.read_text(os.path.join(directory, "config")) or "") if defined else "",
         container_mounts=tuple(_mounts.below(directory, points)) if os.path.isdir(directory) else (),
     )
-    seen = _with_cgroup(seen, name)
+    seen = _with_cgroup(replace(seen, link_up=_link_up(spec, record)), name)
     return spec, _with_directories(seen, spec, points)
 
 
@@ -165,7 +171,17 @@ def _with_cgroup(seen: Observed, name: str) -> Observed:
         return replace(
             seen, cgroup_version=group.version, cpu_generation=group.generation("cpu"), limits=group.limits()
         )
-    return replace(seen, cgroup_version=_cgroup.memory_generation(_cgroup.read_hierarchies()))
+    hierarchies = _cgroup.read_hierarchies()
+    return replace(
+        seen, cgroup_version=_cgroup.memory_generation(hierarchies), controllers=read_controllers(hierarchies)
+    )
+
+
+def _link_up(spec: TaskSpec, record: Record | None) -> bool | None:
+    """Whether the interface that the task's network is on is up; None where there is none of that name."""
+    options = options_of(spec, {} if record is None else record.options)
+    link = options.get("network_link")
+    return True if link is None else link_up(link)
 
 
 def _with_directories(seen: Observed, spec: TaskSpec, points: list[str]) -> Observed:
@@ -200,7 +216,75 @@ def _with_directories(seen: Observed, spec: TaskSpec, points: list[str]) -> Obse
         host=_sources(spec, place),
         default_config_exists=spec.options["default_config"] is None or os.path.isfile(spec.options["default_config"]),
         template=_template(spec, seen.state == ABSENT or spec.recreate != "never"),
+        **_ids(spec, place),
     )
+
+
+def _ids(spec: TaskSpec, place: Layout) -> dict[str, t.Any]:
+    """What says whose ids files have, and for an unprivileged task, what else it needs: fields of Observed."""
+    if not spec.declares:
+        return {}
+    ids, mixed = _directory_ids(place.task)
+    seen: dict[str, t.Any] = {
+        "directory_ids": ids,
+        "directory_ids_mixed": mixed,
+        "other_tasks": {name: _directory_ids(os.path.join(place.root, name))[0] or 0 for name in _other_tasks(place)},
+    }
+    if not spec.options["unprivileged"]:
+        return seen
+    paths = [it.path for it in _volumes.wanted(spec.options, place.task)]
+    ours = {os.path.realpath(path) for path in (place.root, place.task, place.alloc, *place.owned())}
+    # What leads there, and is not made ours yet.
+    ways = {path: os.path.dirname(os.path.realpath(path)) for path in paths}
+    ways.update({path: os.path.realpath(path) for path in (spec.lxc_path, spec.options["alloc_dir"])})
+    return {
+        **seen,
+        "subuid": _tree.read_text("/etc/subuid") or "",
+        "subgid": _tree.read_text("/etc/subgid") or "",
+        "idmappable": can_idmap(_there(os.path.join(spec.lxc_path, spec.container_name, "rootfs")), LEAST_BASE),
+        "shared_owner": os.stat(place.alloc).st_uid if os.path.isdir(place.alloc) else None,
+        "closed": {path: _closed(way, ours) for path, way in ways.items()},
+    }
+
+
+def _directory_ids(task: str) -> tuple[int | None, bool]:
+    """The first of the ids that a task's directories have, and whether only some have: its own directory's group and mode.
+    None where there are none.
+    """
+    try:
+        found = os.lstat(task)
+    except (FileNotFoundError, NotADirectoryError):
+        return None, False
+    return found.st_gid, found.st_gid != 0 and stat.S_IMODE(found.st_mode) == SHIFTING
+
+
+def _other_tasks(place: Layout) -> list[str]:
+    """The other tasks that have a directory in the alloc."""
+    try:
+        names = [entry.name for entry in os.scandir(place.root) if entry.is_dir(follow_symlinks=False)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [name for name in names if name not in (os.path.basename(place.alloc), os.path.basename(place.task))]
+
+
+def _there(path: str) -> str:
+    """A path, or what of the way to it is there."""
+    while not os.path.lexists(path) and path != "/":
+        path = os.path.dirname(path)
+    return path
+
+
+def _closed(way: str, ours: t.AbstractSet[str]) -> tuple[Closed, ...]:
+    """The directories on a way, its end too, that not everybody can pass; one with an access list may be open to some."""
+    found: list[Closed] = []
+    while True:
+        with contextlib.suppress(OSError):
+            it = os.stat(way)
+            if not it.st_mode & 0o001 and way not in ours and "system.posix_acl_access" not in os.listxattr(way):
+                found.append(Closed(way, it.st_uid, it.st_gid, stat.S_IMODE(it.st_mode)))
+        if way == "/":
+            return tuple(reversed(found))
+        way = os.path.dirname(way)
 
 
 def _purge(place: Layout, points: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

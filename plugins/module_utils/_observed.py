@@ -25,6 +25,16 @@ class Template:
 
 
 @dataclass(frozen=True)
+class Closed:
+    """A directory that leads to something, and that not everybody can pass."""
+
+    path: str
+    uid: int
+    gid: int
+    mode: int
+
+
+@dataclass(frozen=True)
 class Observed:
     """``state``: absent, stopped, running or frozen. ``half_made``: a run that made it was cut off. ``stray``: a directory
     of that name which is neither a container nor ours. ``aside``: a recreation was cut off, and the former container is
@@ -46,6 +56,8 @@ class Observed:
     cgroup_version: int | None = None
     cpu_generation: int | None = None  # another one than the memory's on some hosts
     limits: Limits | None = None
+    controllers: t.AbstractSet[str] | None = None  # that containers get on this host; None is not known
+    link_up: bool | None = True  # of the bridge that the task's network is on; None where there is none of that name
     directories: t.Mapping[str, int | None] = field(default_factory=dict)  # mode, None where there is none
     blocked: str | None = None  # something that is no directory stands where one must be
     secrets_mounted: bool = False
@@ -57,6 +69,15 @@ class Observed:
     task_dir: str = ""
     template: Template | None = None
     default_config_exists: bool = True
+    # For an unprivileged task.
+    subuid: str = ""
+    subgid: str = ""
+    idmappable: bool = False  # the kernel can map the ids of the root file system
+    directory_ids: int | None = None  # the first of the ids that the task's directories have; 0 is the host's own
+    directory_ids_mixed: bool = False  # only some have, since a run was cut off
+    shared_owner: int | None = None  # of the directory that the alloc's tasks share
+    other_tasks: t.Mapping[str, int] = field(default_factory=dict)  # of the alloc: directory_ids of each
+    closed: t.Mapping[str, tuple[Closed, ...]] = field(default_factory=dict)  # by path: what not everybody can pass
 
     @property
     def runs(self) -> bool:

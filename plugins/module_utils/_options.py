@@ -14,7 +14,7 @@ import hashlib
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _entries, _hooks, _volumes
+from ansible_collections.nomadic.lxc.plugins.module_utils import _entries, _hooks, _idmap, _volumes
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import cpu_lines, memory_lines
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import canonical
 from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import Pair
@@ -36,7 +36,8 @@ LIVE = "live"  # on the running task
 @dataclass(frozen=True)
 class Declared:
     """A task as it shall be. ``directory``: the container's own. ``options``: by name, normalized (see _spec).
-    ``resolved``: mounts and devices on this host.
+    ``resolved``: mounts and devices on this host. ``idmap``: whose ids an unprivileged task's users have on this host;
+    ``root_mapped``: the kernel shows its root file system with them, so that the files need not have them.
     """
 
     container_name: str
@@ -44,6 +45,8 @@ class Declared:
     layout: Layout
     options: t.Mapping[str, t.Any]
     resolved: _volumes.Resolved
+    idmap: _idmap.Idmap | None = None
+    root_mapped: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,12 @@ def _capability_lines(task: Declared) -> list[Pair]:
     return [("lxc.cap.drop", "net_admin")]
 
 
+def _idmap_lines(task: Declared) -> list[Pair]:
+    if task.idmap is None:
+        return []
+    return [*_idmap.lines(task.idmap), *([("lxc.rootfs.options", "idmap=container")] if task.root_mapped else [])]
+
+
 def _mount_lines(task: Declared) -> list[Pair]:
     own = _volumes.own_mounts(task.layout.local, task.layout.alloc, task.layout.secrets)
     return [("lxc.mount.entry", _entries.render_entry(mount)) for mount in (*own, *task.resolved.mounts)]
@@ -127,7 +136,7 @@ def _device_lines(task: Declared) -> list[Pair]:
 
 def _hook_lines(task: Declared) -> list[Pair]:
     return [
-        ("lxc.hook.pre-start", _hooks.secrets_hook(task.layout.secrets)),
+        ("lxc.hook.pre-start", _hooks.secrets_hook(task.layout.secrets, 0 if task.idmap is None else task.idmap.base)),
         ("lxc.hook.start-host", _hooks.run_hook(task.directory)),
         ("lxc.hook.stop", _hooks.exit_hook(task.directory)),
     ]
@@ -146,6 +155,8 @@ _SHARE_KEYS = ("lxc.cgroup.cpu.shares", "lxc.cgroup2.cpu.weight")
 _DEVICE_KEYS = tuple(
     f"lxc.{generation}.devices.{verb}" for generation in ("cgroup", "cgroup2") for verb in ("deny", "allow")
 )
+
+_IDS = ("idmap_base", "idmap_size")
 
 OPTIONS: tuple[Option, ...] = (
     Option("name", IDENTITY["name"]),
@@ -189,6 +200,17 @@ OPTIONS: tuple[Option, ...] = (
         keys=("lxc.cap.drop",),
         reads=("network_mode", "lxc_config"),
     ),
+    Option(
+        "unprivileged",
+        _flag(False),
+        RESTART,
+        configures=True,
+        lines=_idmap_lines,
+        keys=(_idmap.KEY, "lxc.rootfs.options"),
+        reads=_IDS,
+    ),
+    Option("idmap_base", {"type": "int"}, RESTART, configures=True),
+    Option("idmap_size", {"type": "int", "default": _idmap.DEFAULT_SIZE}, RESTART, configures=True),
     Option(
         "hostname", _text(), RESTART, configures=True, lines=_value("hostname", "lxc.uts.name"), keys=("lxc.uts.name",)
     ),
@@ -236,7 +258,7 @@ OPTIONS: tuple[Option, ...] = (
         lines=_device_lines,
         keys=_DEVICE_KEYS,
     ),
-    Option("alloc_dir", POLICY["alloc_dir"], RESTART, lines=_hook_lines),
+    Option("alloc_dir", POLICY["alloc_dir"], RESTART, lines=_hook_lines, reads=("unprivileged", *_IDS)),
     Option(
         "memory_mb",
         {"type": "int"},

@@ -11,6 +11,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import _steps
 from ansible_collections.nomadic.lxc.plugins.module_utils._command import absent, command
 from ansible_collections.nomadic.lxc.plugins.module_utils._declare import converge_task, create
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils._needs import refuse_lacking
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
 from ansible_collections.nomadic.lxc.plugins.module_utils._options import Declared
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
@@ -23,6 +24,12 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Plan
 def make_plan(spec: TaskSpec, seen: Observed, declared: Declared | None) -> Plan:
     """The steps from what is to what is asked. ``declared`` is given for a declaration. Raises LxcTaskError."""
     refuse(spec, seen)
+    plan = _planned(spec, seen, declared)
+    refuse_lacking(spec, seen, plan)
+    return plan
+
+
+def _planned(spec: TaskSpec, seen: Observed, declared: Declared | None) -> Plan:
     repair = _repair(seen)
     if spec.state == "absent":
         return absent(spec, seen, repair)

@@ -27,7 +27,9 @@ class Record:
     the configuration (of the environment only digests). ``base``: the template's own lines of keys that we have lines of
     too. ``init``: the task's first process, as the last start of ours made it. ``pending``: options that ``pending_init``
     lacks until the next start; ``running``: the lines that it has instead, of each option where they are others (null:
-    nobody knows which), and ``pending_monitor`` its monitor, which stays at a reboot from inside. ``stop_asked``: the init that a call of ours last asked to end.
+    nobody knows which), and ``pending_monitor`` its monitor, which stays at a reboot from inside. ``stop_asked``: the init
+    that a call of ours last asked to end. ``shifted``: the first of an unprivileged task's ids, if the files of its root file
+    system have them, else 0; ``shifting``: not all have, since a run was cut off.
     """
 
     name: str
@@ -43,6 +45,8 @@ class Record:
     stop_asked: InitId | None = None
     running: t.Mapping[str, t.Any] = field(default_factory=dict)
     pending_monitor: InitId | None = None
+    shifted: int = 0
+    shifting: bool = False
 
     def waits(self, running: InitId | None) -> tuple[str, ...]:
         """The options that the running task does not have yet: none once another init runs."""
@@ -99,6 +103,7 @@ def parse_record(text: str, path: str) -> Record:
             and isinstance(record.options, dict)
             and isinstance(record.lines, dict)
             and isinstance(record.running, dict)
+            and isinstance(record.shifted, int)
             and record.phase in (MAKING, READY)
             and all(isinstance(record.options.get(key, kind()), kind) for key, kind in _NEEDED)
         )

@@ -13,6 +13,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import P
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import seconds
 from ansible_collections.nomadic.lxc.plugins.module_utils._entries import parse_entry
 from ansible_collections.nomadic.lxc.plugins.module_utils._handle import NOT_RUNNING
+from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import idmap_in
 from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
 
 _MODES = {"none": "host", "veth": "bridge", "empty": "empty"}
@@ -21,6 +22,7 @@ _MODES = {"none": "host", "veth": "bridge", "empty": "empty"}
 def task_dict(view: TaskView) -> dict[str, t.Any]:
     """The dict that the contract calls ``task``."""
     place, init = view.layout, view.init
+    idmap = idmap_in(view.lines)
     return {
         "name": view.name,
         "alloc_id": view.alloc_id,
@@ -38,6 +40,7 @@ def task_dict(view: TaskView) -> dict[str, t.Any]:
         },
         "mounts": mounts_in(view.lines),
         "network_mode": network_mode_in(view.lines),
+        "idmap": None if idmap is None else asdict(idmap),
         "memory_mb": view.memory_mb,
         "cpu_shares": view.cpu_shares,
         "kill_timeout": seconds(view.kill_timeout),

@@ -17,6 +17,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import MAX_SHA
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import parse_duration
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._handle import parse_handle
+from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import LEAST_BASE, LEAST_SIZE, MOST_IDS
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import normal_path, path_fault
 from ansible_collections.nomadic.lxc.plugins.module_utils._options import OPTIONS
 
@@ -72,6 +73,8 @@ def schema() -> t.Any:
         kill_timeout=rule(parse_duration),
         max_kill_timeout=rule(parse_duration),
         network_link=rule(_interface),
+        idmap_base=rule(_idmap_base),
+        idmap_size=rule(_idmap_size),
         default_config=rule(_path),
         hostname=rule(_hostname),
         init=rule(_nonempty),
@@ -147,6 +150,18 @@ def _shares(shares: int) -> int:
     if not MIN_SHARES <= shares <= MAX_SHARES:
         raise LxcTaskError(f"cpu_shares {shares} is not between {MIN_SHARES} and {MAX_SHARES}")
     return shares
+
+
+def _idmap_base(first: int) -> int:
+    if not LEAST_BASE <= first < MOST_IDS:
+        raise LxcTaskError(f"idmap_base {first} is not between {LEAST_BASE} and {MOST_IDS - 1}")
+    return first
+
+
+def _idmap_size(count: int) -> int:
+    if not LEAST_SIZE <= count < MOST_IDS:
+        raise LxcTaskError(f"idmap_size {count} is not between {LEAST_SIZE} and {MOST_IDS - 1}")
+    return count
 
 
 def _interface(name: str) -> str:

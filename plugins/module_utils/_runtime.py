@@ -17,6 +17,7 @@ import typing as t
 from ansible_collections.nomadic.lxc.plugins.module_utils import _child, _monitor
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import remove_monitor_cgroups
 from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import Pair, parse
+from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import KEY
 from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import Containers, RuntimeFailure, quiet, settled
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import wait_for_exit
 from ansible_collections.nomadic.lxc.plugins.module_utils._text import HIDDEN
@@ -129,8 +130,15 @@ class Runtime(Containers):
         """A container's state and the pid of its init, as Containers tells; a configuration must be one that loads."""
         return settled(name, self.open(name), known_pid)
 
-    def create(self, name: str, template: str, arguments: t.Sequence[str], default_config: str | None) -> str:
-        """Make a container; returns what the template printed."""
+    def create(
+        self,
+        name: str,
+        template: str,
+        arguments: t.Sequence[str],
+        default_config: str | None,
+        unprivileged: bool = False,
+    ) -> str:
+        """Make a container; returns what the template printed. ``unprivileged``: its users' ids are mapped afterwards."""
 
         def work() -> bool:
             import lxc
@@ -141,6 +149,9 @@ class Runtime(Containers):
                 if not container.load_config(default_config):
                     _say(f"liblxc can't load {default_config}")
                     return False
+            if unprivileged:
+                # A template that runs with other ids can't make a device; so it is root's, whatever the default says.
+                container.clear_config_item(KEY)
             return bool(container.create(template, 0, tuple(arguments)))
 
         done = self._call(work)

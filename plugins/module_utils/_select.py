@@ -49,8 +49,8 @@ Params = t.Mapping[str, t.Any]
 ARGUMENTS: dict[str, dict[str, t.Any]] = {**IDENTITY, **POLICY}
 
 
-# The lines of a configuration that a look needs: mounts, network, our hook at the end, where the cgroups are.
-_LINES = re.compile(r"lxc\.(mount\.entry|net\.|hook\.stop|cgroup\.dir)")
+# The lines of a configuration that a look needs: mounts, network, ids, our hook at the end, where the cgroups are.
+_LINES = re.compile(r"lxc\.(mount\.entry|net\.|idmap|hook\.stop|cgroup\.dir)")
 
 
 @dataclass(frozen=True)

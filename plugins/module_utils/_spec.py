@@ -15,6 +15,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._duration import (
     effective_kill_timeout,
 )
 from ansible_collections.nomadic.lxc.plugins.module_utils._handle import Handle
+from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import DEFAULT_SIZE, KEY, MOST_IDS
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import (
     Layout,
     container_name,
@@ -111,6 +112,8 @@ def parse_task(params: t.Mapping[str, t.Any], default_lxc_path: str) -> tuple[Ta
     # What has no effect in this mode is not of the task.
     if options["network_mode"] != "bridge":
         options["network_link"] = None
+    if not options["unprivileged"]:
+        options["idmap_base"], options["idmap_size"] = None, DEFAULT_SIZE
     options["host_network_admin"] = options["host_network_admin"] and options["network_mode"] == "host"
     spec = TaskSpec(
         name=None if name is None and handle is not None else own_name,
@@ -161,6 +164,7 @@ def _across(values: t.Mapping[str, t.Any], params: t.Mapping[str, t.Any]) -> lis
         *_command_faults(values, params),
         *_template_faults(values),
         *_capability_faults(values),
+        *_idmap_faults(values),
         *_policy_faults(values),
     ]
 
@@ -208,6 +212,27 @@ def _capability_faults(values: t.Mapping[str, t.Any]) -> list[str]:
         faults.append(
             "lxc_config: lxc.cap.keep holds net_admin, with which a task on host networking can take the host's network down:"
             " leave it out, or set host_network_admin"
+        )
+    return faults
+
+
+def _idmap_faults(values: t.Mapping[str, t.Any]) -> list[str]:
+    if not values["unprivileged"] or values["template"] is None or values["state"] not in DECLARING:
+        return []
+    faults = []
+    if values["network_mode"] == "host":
+        faults.append(
+            "unprivileged: such a task can't share the host's network, which belongs to the host's root:"
+            " set network_mode to bridge or empty"
+        )
+    if any(_config.canonical(key) == KEY for key in values["lxc_config"]):
+        faults.append("lxc_config: lxc.idmap can't be set beside unprivileged: use idmap_base and idmap_size")
+    base, size = values["idmap_base"], values["idmap_size"]
+    if base is not None and (size > base or base + size > MOST_IDS):
+        # An id tells whether it was shifted.
+        faults.append(
+            f"idmap_base {base} and idmap_size {size} make a range that begins below its own size, or ends above {MOST_IDS}:"
+            " choose another"
         )
     return faults
 

@@ -9,6 +9,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import Pair
+from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import Idmap
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,13 @@ class RemoveHalfMade(Step):
 
 @dataclass(frozen=True)
 class MakeDirectories(Step):
-    """Make what is missing, and give the alloc's its mode, which is the first: (path, mode), parents first."""
+    """Make what is missing, and give the alloc's its mode, which is the first: (path, mode), parents first.
+
+    ``owner``: the id of the task's root on the host, to whom those belong that it sees.
+    """
 
     directories: tuple[tuple[str, int], ...]
+    owner: int = 0
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,23 @@ class MountSecrets(Step):
     """Mount the tmpfs for the task's secrets."""
 
     path: str
+    owner: int = 0
+
+
+@dataclass(frozen=True)
+class ShiftDirectories(Step):
+    """Give what is in the task's directories to other ids: from ``former`` to ``wanted``, where None is the host's own."""
+
+    former: Idmap | None
+    wanted: Idmap | None
+
+
+@dataclass(frozen=True)
+class ShiftRootfs(Step):
+    """Give the files of the root file system to other ids, likewise."""
+
+    former: Idmap | None
+    wanted: Idmap | None
 
 
 @dataclass(frozen=True)
@@ -49,6 +71,7 @@ class Create(Step):
     template: str
     arguments: tuple[str, ...]
     default_config: str | None
+    unprivileged: bool = False
 
 
 @dataclass(frozen=True)

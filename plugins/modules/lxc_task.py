@@ -286,9 +286,47 @@ options:
   autostart:
     description:
       - Whether the container is started when the host boots. LXC's own boot service does that.
+      - Its C(secrets) are in memory then too, and empty. Where they can not be mounted, the container does not start.
       - A change needs no restart.
     type: bool
     default: false
+  unprivileged:
+    description:
+      - Whether the users of the container are other users on the host. Root inside is then an id of the host that is
+        nobody's, see O(idmap_base), and has a root's powers over the container alone.
+      - It can not share the host's network. Together with O(network_mode=host), the default, it is an error.
+      - Where the kernel can, LXC shows the root file system with the container's ids, and its files stay root's on the
+        host. Where it can not, as on NFS, the files get the container's ids.
+      - C(/local), C(/alloc) and C(/secrets) belong to root inside. Other sources keep their owners. A source that the
+        container shall write must be writable for its ids, or for everybody. A file that only the host's root may read
+        can not be read.
+      - Its root must be able to pass every directory on the way to O(lxc_path), O(alloc_dir), and each source. If it can
+        not, an error names the directory.
+      - Every task of its alloc must be unprivileged too. The directory of the alloc has the mode C(0711) then, so that
+        users of the host who know the name of a file in C(alloc) can get to it. C(local) and C(secrets) stay closed to
+        them.
+      - A change needs no new root file system. What is in the task's directories, and in a root file system that the
+        kernel can not map, gets other owners. A running task is stopped for it. Where O(restart_on_change) is
+        V(false), it is an error for a running task.
+      - LXC's templates run as root of the host in any case.
+    type: bool
+    default: false
+  idmap_base:
+    description:
+      - The id on the host, of a user and of a group, that is root in an O(unprivileged) container.
+      - It and those that follow must be subordinate ids of root, in C(/etc/subuid) and C(/etc/subgid). The default is
+        the first of them that begin O(idmap_size) ids. The role P(nomadic.lxc.lxc_host#role) gives root some.
+      - Tasks with the same ids can reach each other's files, where a way leads to them. Give each its own range to keep
+        them apart.
+      - At least V(65536), and no less than O(idmap_size).
+      - A change takes effect at the next start of the container, as with O(unprivileged).
+    type: int
+  idmap_size:
+    description:
+      - How many ids the users and groups of an O(unprivileged) container have, at least V(1000).
+      - A change takes effect at the next start of the container, as with O(unprivileged).
+    type: int
+    default: 65536
   lxc_config:
     description:
       - Further keys of the container's LXC configuration. A value, or a list of values for a key that may stand more
@@ -296,6 +334,7 @@ options:
       - Keys that other options own are refused by name. These are C(lxc.net.0.type), C(lxc.net.0.link),
         C(lxc.net.0.flags), C(lxc.mount*), the cgroup keys of the limits and devices, C(lxc.log.*), C(lxc.rootfs.*),
         C(lxc.uts.name), C(lxc.init.cmd), C(lxc.environment), C(lxc.start.auto) and C(lxc.include).
+      - C(lxc.idmap) is refused together with O(unprivileged).
       - C(lxc.cap.drop) is merged with what the module drops by itself.
       - C(lxc.cap.keep) stands instead of every drop. It can not be given together with C(lxc.cap.drop). With
         O(network_mode=host), it can not hold C(net_admin) unless O(host_network_admin) is V(true).
@@ -445,6 +484,13 @@ EXAMPLES = r"""
       lxc.cap.drop:
         - sys_time
         - sys_module
+
+- name: Run a task whose root is nobody on the host
+  nomadic.lxc.lxc_task:
+    name: web
+    template: busybox
+    network_mode: bridge
+    unprivileged: true
 
 - name: Take a new release, and lose the old root file system
   nomadic.lxc.lxc_task:
@@ -633,6 +679,19 @@ task:
       description: The network mode of the container. Null where it has a network of another kind.
       type: str
       sample: bridge
+    idmap:
+      description:
+        - Whose ids on the host the users of the container have. Null where root inside is root on the host.
+      type: dict
+      contains:
+        base:
+          description: The id that is root inside, of a user and of a group.
+          type: int
+          sample: 1879048192
+        size:
+          description: How many ids follow each other from there.
+          type: int
+          sample: 65536
     memory_mb:
       description: The memory limit in MiB. Null where there is none.
       type: int

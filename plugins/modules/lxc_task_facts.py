@@ -206,6 +206,19 @@ tasks:
       description: The network mode of the container. Null where it has a network of another kind.
       type: str
       sample: bridge
+    idmap:
+      description:
+        - Whose ids on the host the users of the container have. Null where root inside is root on the host.
+      type: dict
+      contains:
+        base:
+          description: The id that is root inside, of a user and of a group.
+          type: int
+          sample: 1879048192
+        size:
+          description: How many ids follow each other from there.
+          type: int
+          sample: 65536
     memory_mb:
       description: The declared memory limit in MiB. Null where there is none.
       type: int

@@ -90,7 +90,13 @@ def nothing(asked: TaskSpec, **other: t.Any) -> Observed:
     """No container, no directories, and a template that is installed."""
     return replace(
         Observed(
-            cgroup_version=1, cpu_generation=1, host=host_of(asked), task_dir=place_of(asked).task, template=BUSYBOX
+            cgroup_version=1,
+            cpu_generation=1,
+            host=host_of(asked),
+            task_dir=place_of(asked).task,
+            template=BUSYBOX,
+            subuid="root:1879048192:65536\nroot:1000000:65536\n",
+            subgid="root:1879048192:65536\nroot:1000000:65536\n",
         ),
         **other,
     )

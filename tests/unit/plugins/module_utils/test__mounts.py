@@ -66,7 +66,7 @@ SECRETS = """
 import stat
 mounts, place = module("_mounts"), args[0]
 before = mounts.read_mount_points()
-mounts.mount_secrets(place)
+mounts.mount_secrets(place, int(args[1]))
 open(place + "/key", "w").close()
 line = next(line.split() for line in open("/proc/self/mounts") if line.split()[1] == place.replace(" ", "\\\\040"))
 statvfs = os.statvfs(place)
@@ -86,16 +86,17 @@ print(json.dumps(found))
 """
 
 
-def test_secrets_are_a_small_tmpfs_of_roots_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize("owner", [0, 1879048192])
+def test_secrets_are_a_small_tmpfs_of_the_tasks_roots_own(tmp_path: Path, owner: int) -> None:
     place = tmp_path / "sec rets"
     place.mkdir(mode=0o755)
-    assert with_own_mounts(SECRETS, str(place)) == {
+    assert with_own_mounts(SECRETS, str(place), str(owner)) == {
         "new": [str(place)],
         "kind": "tmpfs",
         "options": ["nosuid", "nodev", "noexec", "rw"],
         "bytes": 1024 * 1024,
         "mode": "0o700",
-        "owner": 0,
+        "owner": owner,
         # unmounted although a file in it is open
         "left": [],
         "mounted": False,

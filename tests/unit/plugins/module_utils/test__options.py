@@ -24,7 +24,7 @@ EFFECTS = {
     _options.ROOTFS: "template distro release arch image_variant image_server template_args default_config",
     _options.RESTART: (
         "volumes mounts devices network_mode network_link host_network_admin hostname init environment lxc_config"
-        " alloc_dir"
+        " alloc_dir unprivileged idmap_base idmap_size"
     ),
     _options.START: "log_level",
     _options.WRITE: "autostart kill_timeout",

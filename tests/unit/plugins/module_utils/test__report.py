@@ -60,6 +60,7 @@ def test_a_stopped_task() -> None:
         "dirs": DIRS,
         "mounts": MOUNTS,
         "network_mode": "bridge",
+        "idmap": None,
         "memory_mb": 64,
         "cpu_shares": None,
         "kill_timeout": 0.5,

@@ -63,6 +63,9 @@ TABLE: dict[str, tuple[t.Any, ...]] = {
     "init": ("str", NONE),
     "environment": ("dict", NONE),
     "autostart": ("bool", False),
+    "unprivileged": ("bool", False),
+    "idmap_base": ("int", NONE),
+    "idmap_size": ("int", 65536),
     "lxc_config": ("dict", NONE),
     "recreate": ("str", "never", ["never", "on_change", "always"]),
     "restart_on_change": ("bool", True),
@@ -426,6 +429,9 @@ CONFIGURATION: dict[str, t.Any] = {
     "environment": {"A": "b"},
     "autostart": True,
     "lxc_config": {"lxc.tty.max": "1"},
+    "unprivileged": True,
+    "idmap_base": 1000000,
+    "idmap_size": 1000,
 }
 POLICY_VALUES: dict[str, t.Any] = {
     "lxc_path": "/srv/lxc",

@@ -1,0 +1,93 @@
+# Copyright (c) nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Steps that give an unprivileged task's files to its users, or back to the host's root.
+
+Each goes by way of the host's own ids, so that a file has always one of two: what a run that was cut off has left can be
+finished, or taken back, whichever of both it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+from dataclasses import replace
+
+from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _steps, _tree
+from ansible_collections.nomadic.lxc.plugins.module_utils._do_directories import alloc_lock, other_tasks
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import Idmap
+from ansible_collections.nomadic.lxc.plugins.module_utils._names import SHIFTING, Layout
+from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
+from ansible_collections.nomadic.lxc.plugins.module_utils._shift import inwards, outwards, shift_tree
+from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work
+
+Turn = t.Callable[[Idmap, bool], None]
+
+
+def _in_turns(work: Work, step: _steps.ShiftDirectories | _steps.ShiftRootfs, turn: Turn) -> None:
+    """Out of the former ids, into the wanted ones; each turn is taken back by its opposite."""
+    for idmap, inward in ((step.former, False), (step.wanted, True)):
+        if idmap is not None:
+            back = (idmap, not inward)
+            work.then(f"take back to {step.action}", lambda back=back: turn(*back))  # type: ignore[misc]
+            turn(idmap, inward)
+
+
+def shift_directories(work: Work, step: _steps.ShiftDirectories) -> None:
+    """Shift what is in the task's directories; the alloc's shared one, too, where it is the host's or this task's alone."""
+    place = t.cast(Layout, work.spec.layout)
+
+    def turn(idmap: Idmap, inward: bool) -> None:
+        with alloc_lock(work):
+            # Nobody else on the host may come by a program that is the host's root's meanwhile.
+            os.chmod(place.root, 0o700)
+            if os.path.isdir(place.task):
+                os.chmod(place.task, SHIFTING)
+                os.chown(place.task, 0, idmap.base)
+            shift = inwards(idmap) if inward else outwards(idmap)
+            for path in (*place.owned(), *_shared(place, inward)):
+                shift_tree(path, shift)
+            modes = dict(place.directories(inward))
+            if os.path.isdir(place.task):
+                os.chown(place.task, 0, idmap.base if inward else 0)
+                os.chmod(place.task, modes[place.task])
+            os.chmod(place.root, modes[place.root])
+
+    _in_turns(work, step, turn)
+
+
+def _shared(place: Layout, inward: bool) -> list[str]:
+    if not other_tasks(place):
+        return [place.alloc]
+    with contextlib.suppress(FileNotFoundError):
+        if inward and os.stat(place.alloc).st_uid == 0:
+            return [place.alloc]
+    return []
+
+
+def shift_rootfs(work: Work, step: _steps.ShiftRootfs) -> None:
+    """Shift the root file system, where it is a directory; the record knows how far it came."""
+
+    def turn(idmap: Idmap, inward: bool) -> None:
+        path = _rootfs(work)
+        work.write_record(replace(t.cast(Record, work.record), shifted=idmap.base, shifting=True))
+        shift_tree(path, inwards(idmap) if inward else outwards(idmap))
+        shifted = idmap.base if inward else 0
+        work.write_record(replace(t.cast(Record, work.record), shifted=shifted, shifting=False))
+
+    _in_turns(work, step, turn)
+
+
+def _rootfs(work: Work) -> str:
+    """The directory of the root file system, as the configuration says."""
+    lines = _config_lines.parse(_tree.read_text(work.runtime.config_file(work.name)) or "")
+    paths = [value for key, value in lines if key == "lxc.rootfs.path"]
+    path = paths[-1].partition(":")[2] if paths and paths[-1].startswith("dir:") else (paths[-1] if paths else "")
+    if not os.path.isdir(path):
+        raise LxcTaskError(
+            f"the root file system {path!r} is not a directory, so its files can't get other owners",
+            hint="the kernel can't map its ids either: use a file system that can be mounted with ids mapped, ext4 or xfs say",
+        )
+    return path
