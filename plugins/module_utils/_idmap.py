@@ -24,7 +24,7 @@ LEAST_BASE = 65536
 MOST_IDS = 2**32 - 1
 KEY = "lxc.idmap"
 
-Range = t.Tuple[int, int]
+Range = tuple[int, int]
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import typing as t
-
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import Idmap, choose, idmap_in, lines, parse_subids
@@ -27,7 +25,7 @@ BASE = 1879048192
         ("rooty:1:2\nroot:1\nroot:1:2:3\nroot:a:2\nroot:-1:2\n# root:1:2\n::\n:", []),
     ],
 )
-def test_subordinate_ids(text: str, ranges: t.List[t.Tuple[int, int]]) -> None:
+def test_subordinate_ids(text: str, ranges: list[tuple[int, int]]) -> None:
     assert parse_subids(text) == ranges
 
 
@@ -57,9 +55,7 @@ def test_subordinate_ids(text: str, ranges: t.List[t.Tuple[int, int]]) -> None:
         (None, 65535, "root:4294901760:65536", "root:4294901760:65536", 4294901760),
     ],
 )
-def test_the_range_that_a_task_gets(
-    base: t.Optional[int], size: int, subuid: str, subgid: str, found: t.Optional[int]
-) -> None:
+def test_the_range_that_a_task_gets(base: int | None, size: int, subuid: str, subgid: str, found: int | None) -> None:
     if found is not None:
         assert choose(base, size, subuid, subgid) == Idmap(found, size)
         return
@@ -85,7 +81,7 @@ def test_the_range_that_a_task_gets(
         ),
     ],
 )
-def test_the_range_in_a_configuration(pairs: t.List[t.Tuple[str, str]], found: t.Optional[Idmap]) -> None:
+def test_the_range_in_a_configuration(pairs: list[tuple[str, str]], found: Idmap | None) -> None:
     assert idmap_in(pairs) == found
 
 

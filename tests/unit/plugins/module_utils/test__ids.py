@@ -32,7 +32,7 @@ from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.builders im
     task,
 )
 
-Given = t.Dict[str, t.Any]
+Given = dict[str, t.Any]
 BASE, SIZE = 1879048192, 65536
 RANGE = Idmap(BASE, SIZE)
 OTHER = Idmap(1000000, SIZE)
@@ -76,7 +76,7 @@ def ran(former: TaskSpec, asked: TaskSpec, state: str = "running", shifted: int 
     )
 
 
-def lines_of(asked: TaskSpec, seen: Observed, key: str) -> t.List[str]:
+def lines_of(asked: TaskSpec, seen: Observed, key: str) -> list[str]:
     return [value for name, value in _options.block(declared(asked, seen)) if name == key]
 
 
@@ -144,7 +144,7 @@ def test_without_subordinate_ids_a_sentence_says_what_to_run() -> None:
         ({"directory_ids": BASE, "shared_owner": BASE, "directory_ids_mixed": True}, [f"{DIRECTORIES} {TO}", *NEW]),
     ],
 )
-def test_a_new_one(seen: Given, actions: t.List[str]) -> None:
+def test_a_new_one(seen: Given, actions: list[str]) -> None:
     asked = unprivileged()
     found = plan(asked, host(asked, **seen))
     assert found.actions == actions
@@ -163,7 +163,7 @@ def test_a_new_one(seen: Given, actions: t.List[str]) -> None:
         ({"directory_ids": BASE, "shared_owner": 0}, None),
     ],
 )
-def test_files_go_by_way_of_the_hosts_own_ids(seen: Given, former: t.Optional[Idmap]) -> None:
+def test_files_go_by_way_of_the_hosts_own_ids(seen: Given, former: Idmap | None) -> None:
     asked = unprivileged()
     (step,) = [it for it in plan(asked, host(asked, **seen)).steps if isinstance(it, _steps.ShiftDirectories)]
     assert (step.former, step.wanted) == (former, RANGE)
@@ -217,7 +217,7 @@ def test_the_second_run_changes_nothing_whatever_the_kernel_can_by_now(shifted: 
     ],
 )
 def test_a_change_shifts_and_makes_nothing_new(
-    state: str, former: Given, options: Given, shifted: int, seen: Given, shifts: t.List[str]
+    state: str, former: Given, options: Given, shifted: int, seen: Given, shifts: list[str]
 ) -> None:
     asked = task(**options, state="started" if state == "running" else "present")
     found = plan(asked, ran(task(**former), asked, state=state, shifted=shifted, **seen))
@@ -285,7 +285,7 @@ def test_a_recreation_gives_the_new_root_file_system_its_ids() -> None:
         ({}, {"d": 0}, None),
     ],
 )
-def test_an_alloc_is_of_one_kind(options: Given, others: t.Dict[str, int], named: t.Optional[str]) -> None:
+def test_an_alloc_is_of_one_kind(options: Given, others: dict[str, int], named: str | None) -> None:
     asked = task(alloc_id="a1", **options)
     faults = declare(asked, host(asked, other_tasks=others))[1]
     assert [f"({named})" in fault for fault in faults] == ([] if named is None else [True])

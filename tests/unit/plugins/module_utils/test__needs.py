@@ -15,7 +15,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._network import link_u
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.builders import made, nothing, plan, spec, task
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.processes import python
 
-Given = t.Dict[str, t.Any]
+Given = dict[str, t.Any]
 BRIDGE: Given = {"network_mode": "bridge"}
 V2_ALL = frozenset({"cpu", "memory", "pids"})
 
@@ -35,7 +35,7 @@ V2_ALL = frozenset({"cpu", "memory", "pids"})
         ),
     ],
 )
-def test_each_is_a_sentence(options: Given, seen: Given, words: t.List[str]) -> None:
+def test_each_is_a_sentence(options: Given, seen: Given, words: list[str]) -> None:
     asked = task(**options)
     with pytest.raises(OptionsError) as raised:
         plan(asked, nothing(asked, **seen))
@@ -73,9 +73,9 @@ def test_controllers_of_both_generations(tmp_path: Path) -> None:
     (tmp_path / "unified" / "cgroup.controllers").write_text("cpuset cpu io\n")
     unified = Hierarchy(V2, frozenset(), "/", str(tmp_path / "unified"))
     memory = Hierarchy(V1, frozenset({"memory"}), "/", "/sys/fs/cgroup/memory")
-    assert read_controllers([unified]) == {"cpuset", "cpu", "io"}
-    assert read_controllers([memory, unified]) == {"memory", "cpuset", "cpu", "io"}
-    assert read_controllers([memory]) == {"memory"}
+    assert read_controllers([unified]) == frozenset({"cpuset", "cpu", "io"})
+    assert read_controllers([memory, unified]) == frozenset({"memory", "cpuset", "cpu", "io"})
+    assert read_controllers([memory]) == frozenset({"memory"})
     assert read_controllers([]) is None
     assert read_controllers([Hierarchy(V2, frozenset(), "/", str(tmp_path / "hidden"))]) is None
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import stat
 import struct
-import typing as t
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ BASE = 1879048192
 RANGE = Idmap(BASE, 65536)
 # cap_net_raw=ep, for whichever root; linux/capability.h.
 CAPABILITY = struct.pack("<IIIII", 0x02000001, 1 << 13, 0, 0, 0)
-Shown = t.Dict[str, t.Tuple[int, int, int]]
+Shown = dict[str, tuple[int, int, int]]
 
 
 def tree(path: Path) -> Path:
