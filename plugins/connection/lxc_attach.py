@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
+---
 name: lxc_attach
 short_description: Run tasks inside an LXC container, on this host or over ssh
 version_added: 0.1.0
@@ -131,6 +132,7 @@ seealso:
 """
 
 EXAMPLES = r"""
+---
 # An inventory: two containers on this host, and one on a host that ssh reaches.
 #
 # containers:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
+---
 name: lxc_tasks
 short_description: Tasks on one or many hosts as an inventory
 version_added: 0.1.0
@@ -88,6 +89,7 @@ seealso:
 """
 
 EXAMPLES = r"""
+---
 # The tasks on this host: here.lxc_tasks.yml
 plugin: nomadic.lxc.lxc_tasks
 hosts:
