@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
 import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
@@ -30,6 +31,8 @@ TAKE: dict[type, t.Callable[[Work, t.Any], None]] = {
     _steps.ShiftDirectories: _do_shift.shift_directories,
     _steps.ShiftRootfs: _do_shift.shift_rootfs,
     _steps.Create: _do_container.create,
+    _steps.BuildImage: _do_container.build_image,
+    _steps.Clone: _do_container.clone,
     _steps.Configure: _do_container.configure,
     _steps.SetMemory: _do_running.set_memory,
     _steps.SetShares: _do_running.set_shares,
@@ -78,7 +81,10 @@ def apply(steps: t.Sequence[_steps.Step], spec: TaskSpec, seen: Observed, runtim
                 _do_container.try_configuration(work, trial)
             for step in steps:
                 doing = step
+                began = time.monotonic()
                 TAKE[type(step)](work, step)
+                if step.action and step not in work.outcome.spared:
+                    work.outcome.took.append((step.action, time.monotonic() - began))
     except BaseException as error:
         left = work.unwind()
         if isinstance(error, (Interrupted, LxcTaskError, OSError)):

@@ -71,11 +71,12 @@ def _locked(spec: TaskSpec, faults: list[str], runtime: Runtime, check_mode: boo
     task = task_dict(view(spec, seen, after, plan, check_mode))
     result = {
         "changed": plan.changed,
-        "actions": plan.actions,
+        "actions": [step.action for step in plan.steps if step.action and step not in outcome.spared],
         "diff": diff(plan, task["state"]),
         "handle": task["handle"],
         "task": task,
         "forced": outcome.forced,
+        "steps": [{"action": action, "seconds": round(took, 6)} for action, took in outcome.took],
         "warnings": warnings,
         "ansible_facts": {"lxc_task": task},
     }

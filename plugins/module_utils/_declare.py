@@ -36,6 +36,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._ids import (
     rootfs_shift,
     way_faults,
 )
+from ansible_collections.nomadic.lxc.plugins.module_utils._image import OVERLAY, Recipe, distinct, path_fault
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
 from ansible_collections.nomadic.lxc.plugins.module_utils._options import Declared
@@ -53,6 +54,10 @@ def declare(spec: TaskSpec, seen: Observed) -> tuple[Declared, list[str]]:
     resolved, faults = _volumes.resolve(
         _volumes.wanted(spec.options, place.task), seen.host, own, seen.task_dir, spec.volumes_enabled
     )
+    unfit = path_fault(spec.lxc_path) if spec.options["backing_store"] == OVERLAY else None
+    faults += [] if unfit is None else [unfit]
+    if spec.options["backing_store"] == OVERLAY and spec.options["unprivileged"]:
+        faults.append("backing_store: an unprivileged task can't have an overlay, whose files are the host root's: use dir")
     directory = os.path.join(spec.lxc_path, spec.container_name)
     declared = Declared(spec.container_name, directory, place, spec.options, resolved)
     fault = mixed_fault(spec, seen)
@@ -87,6 +92,31 @@ def _advice(spec: TaskSpec) -> list[str]:
 
 def _making(spec: TaskSpec, seen: Observed, declared: Declared, ready: bool) -> tuple[list[_steps.Step], list[str]]:
     """The steps that make and configure a container, and warnings."""
+    steps, warnings = _root(spec, seen)
+    return [
+        *steps,
+        *rootfs_shift(None, declared),
+        _steps.Configure("write configuration", tuple(_options.block(declared))),
+        _steps.Remember("", _options.recorded(spec.options), _options.recorded_lines(declared), ready=ready),
+    ], [*_advice(spec), *warnings]
+
+
+def _root(spec: TaskSpec, seen: Observed) -> tuple[list[_steps.Step], list[str]]:
+    """The steps that make a container with its root file system: by the template, or on an image that the template made."""
+    path, arguments, warnings = _template_call(spec, seen)
+    name, default_config = _template.name_of(path), spec.options["default_config"]
+    if seen.image is None:
+        unprivileged = bool(spec.options["unprivileged"])
+        return [_steps.Create(f"create from template {name}", path, arguments, default_config, unprivileged)], warnings
+    recipe = Recipe(seen.image.id, distinct(spec.options), path, arguments, default_config)
+    steps: list[_steps.Step] = [_steps.Clone(f"clone the image of template {name}", recipe)]
+    if seen.image.build is None:
+        steps.insert(0, _steps.BuildImage(f"build the image of template {name}", recipe))
+    return steps, warnings
+
+
+def _template_call(spec: TaskSpec, seen: Observed) -> tuple[str, tuple[str, ...], list[str]]:
+    """The template's path and arguments, and warnings. Raises LxcTaskError where it can't be called."""
     template = seen.template
     if template is None or not template.exists:
         path = _template.path_of(spec.options["template"])
@@ -98,24 +128,17 @@ def _making(spec: TaskSpec, seen: Observed, declared: Declared, ready: bool) -> 
         raise LxcTaskError(f"default_config {spec.options['default_config']!r} is not a file: correct the path")
     known = None if template.known is None else set(template.known)
     arguments, unknown = _template.arguments(spec.options, known)
-    warnings = _advice(spec)
-    warnings += [
+    warnings = [
         f"the template {template.path} does not know the option for {option}: it was left out" for option in unknown
     ]
-    name = _template.name_of(template.path)
-    steps: list[_steps.Step] = [
-        _steps.Create(
-            f"create from template {name}",
-            template.path,
-            tuple(arguments),
-            spec.options["default_config"],
-            bool(spec.options["unprivileged"]),
-        ),
-        *rootfs_shift(None, declared),
-        _steps.Configure("write configuration", tuple(_options.block(declared))),
-        _steps.Remember("", _options.recorded(spec.options), _options.recorded_lines(declared), ready=ready),
-    ]
-    return steps, warnings
+    return template.path, tuple(arguments), warnings
+
+
+def _image_back(spec: TaskSpec, seen: Observed) -> list[_steps.Step]:
+    """Before a start: the image on which the container stands was removed, or damaged."""
+    if seen.image is None or seen.image.build is not None:
+        return []
+    return [step for step in _root(spec, seen)[0] if isinstance(step, _steps.BuildImage)]
 
 
 def _directories(spec: TaskSpec, seen: Observed, declared: Declared, stopping: list[_steps.Step]) -> list[_steps.Step]:
@@ -156,7 +179,9 @@ def converge_task(
     """From a container that is to one that is as declared."""
     changes = changes_of(spec, record)
     rootfs = [name for name in changes if _options.BY_NAME[name].effect == _options.ROOTFS]
-    if spec.recreate == "always" or (rootfs and spec.recreate == "on_change"):
+    if not rootfs and seen.image is not None and seen.image.build not in (None, record.image):
+        changes["image"] = (record.image, seen.image.build)
+    if spec.recreate == "always" or ((rootfs or "image" in changes) and spec.recreate == "on_change"):
         return _recreate(spec, seen, declared, repair, changes)
     if rootfs:
         told = "; ".join(
@@ -166,6 +191,7 @@ def converge_task(
             f"container {spec.container_name} would need a new root file system to change {told}",
             hint="recreate: on_change allows that, and what is in the old one is lost",
         )
+    outdated = changes.pop("image", None)
     block = _options.block(declared)
     former = [(key, value) for key, values in record.options.get("lxc_config", {}).items() for value in values]
     written = converge(seen.config, record.base, block, former) != seen.config
@@ -186,6 +212,11 @@ def converge_task(
         warnings.append(
             f"{', '.join(pending)}: the running task gets this at its next start; restart_on_change is false"
         )
+    if outdated is not None:
+        warnings.append(
+            f"the image of container {spec.container_name} was built again after it was cloned from it;"
+            " recreate: on_change gives it the new one, and what it has changed in its root file system is lost"
+        )
     if restart and record.waits(seen.init):
         differs.setdefault("waits_for_start", (list(record.waits(seen.init)), []))
 
@@ -200,6 +231,8 @@ def converge_task(
         action = "" if written or live or restart else f"record {', '.join(changes) or 'options'}"
         steps.append(_steps.Remember(action, options, lines, pending, running if pending else {}))
     starts = restart or (not seen.runs and spec.state != "present")
+    if starts:
+        steps += _image_back(spec, seen)
     more, state = _to_state(spec, seen, starts)
     steps += [*more, *old_secrets(spec, seen, record)]
     return _plan(steps, seen, state, differs, warnings, declared)

@@ -11,42 +11,84 @@ import time
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _config, _mounts, _proc, _record, _steps, _tree
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _config,
+    _do_image,
+    _mounts,
+    _proc,
+    _record,
+    _steps,
+    _tree,
+)
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._observe import aside_directory, making_mark
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import iso
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import STOPPED
-from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work, missing_parents, remove_if_empty, unlink
+from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work, make_directories, remove_if_empty, unlink
 
 CONFIG_MODE = 0o600  # the environment's values stand in it
 
 
 def create(work: Work, step: _steps.Create) -> None:
     """Make the container by its template; its record is there before the template runs."""
+    _begin(work)
+    work.outcome.template_output = work.runtime.create(
+        work.name, step.template, step.arguments, step.default_config, step.unprivileged
+    )
+    _made(work, _tree.read_text(work.runtime.config_file(work.name)) or "")
+
+
+def build_image(work: Work, step: _steps.BuildImage) -> None:
+    """Have the image built that the container stands on; an image that others may use is not taken back."""
+    output = _do_image.ensure(step.recipe, work.runtime)
+    if output is None:
+        work.outcome.spared.append(step)
+    else:
+        work.outcome.template_output = output
+
+
+def clone(work: Work, step: _steps.Clone) -> None:
+    """Make the container on its image."""
+    _begin(work)
+    # Once its configuration is written, all can see that it stands there.
+    with _do_image.held(step.recipe, work.runtime) as manifest:
+        text = _do_image.clone(manifest, work.spec.lxc_path, work.name)
+        _tree.write_atomically(work.runtime.config_file(work.name), text, CONFIG_MODE)
+    _made(work, text, manifest.build)
+
+
+def _begin(work: Work) -> None:
+    """Say that a container is being made, and whose it is, before anything of it is there."""
     record = Record(
         name=t.cast(str, work.spec.name),
         alloc_id=work.spec.alloc_id,
         phase=_record.MAKING,
         created_at=iso(time.time()),
     )
-    made = missing_parents(work.spec.lxc_path)
-    for parent in made:
-        os.mkdir(parent, 0o755)
-        work.then(f"remove {parent}", lambda parent=parent: remove_if_empty(parent))  # type: ignore[misc]
+    make_directories(work.spec.lxc_path, lambda made: work.then(f"remove {made}", lambda: remove_if_empty(made)))
     with contextlib.suppress(FileExistsError):
         os.mkdir(work.directory, 0o755)
     work.then("remove the container", lambda: remove_container(work))
     mark = making_mark(work.spec.lxc_path, work.name)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(os.path.dirname(mark), 0o700)
-    _tree.write_atomically(mark, str(os.stat(work.directory).st_ino))
+    _make_mark(mark, str(os.stat(work.directory).st_ino))
     work.write_record(record)
-    work.outcome.template_output = work.runtime.create(
-        work.name, step.template, step.arguments, step.default_config, step.unprivileged
-    )
-    text = _tree.read_text(work.runtime.config_file(work.name)) or ""
-    work.write_record(replace(record, base=tuple(_config.base_of(text))))
+
+
+def _make_mark(mark: str, text: str) -> None:
+    while True:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(os.path.dirname(mark), 0o700)
+        try:
+            _tree.write_atomically(mark, text)
+            return
+        except FileNotFoundError:
+            continue  # a call beside this one has just removed it, for it was empty
+
+
+def _made(work: Work, text: str, image: str | None = None) -> None:
+    """Say what the container's configuration was when nothing of ours was in it. ``image``: the build that it stands on."""
+    work.write_record(replace(t.cast(Record, work.record), base=tuple(_config.base_of(text)), image=image))
     _unmark(work)
 
 

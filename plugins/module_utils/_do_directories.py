@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _lock, _mounts, _steps, _tree
+from ansible_collections.nomadic.lxc.plugins.module_utils import _lock, _mounts, _steps, _tree, _work
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
-from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work, missing_parents, remove_if_empty
+from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work, remove_if_empty
 
 
 def make_directories(work: Work, step: _steps.MakeDirectories) -> None:
@@ -28,11 +28,14 @@ def make_directory(work: Work, path: str, mode: int, owner: int, always: bool) -
     host's root's, and its group tells whose ids are in it.
     """
     place = t.cast(Layout, work.spec.layout)
-    made = missing_parents(path)
-    for parent in made:
-        os.mkdir(parent, 0o755)
-        work.then(f"remove {parent}", lambda parent=parent: remove_made(work, parent))  # type: ignore[misc]
-    if made:
+    made: list[str] = []
+
+    def note(parent: str) -> None:
+        made.append(parent)
+        work.then(f"remove {parent}", lambda: remove_made(work, parent))
+
+    _work.make_directories(path, note)
+    if path in made:
         if path != place.root:
             os.chown(path, 0 if path == place.task else owner, owner)
         os.chmod(path, mode)

@@ -25,7 +25,7 @@ def show(name: str, value: t.Any) -> t.Any:
     """A recorded value as a user is shown it."""
     if name == "kill_timeout" and value is not None:
         return seconds(value)
-    return None if value is None else _options.BY_NAME[name].show(value)
+    return value if value is None or name not in _options.BY_NAME else _options.BY_NAME[name].show(value)
 
 
 def changes_of(spec: TaskSpec, record: Record) -> Differences:

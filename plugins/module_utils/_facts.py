@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _liblxc, _select, _wait, _watcher
+from ansible_collections.nomadic.lxc.plugins.module_utils import _images, _liblxc, _select, _wait, _watcher
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import SECOND
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import ContainerGoneError, LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._report import task_dict
@@ -50,7 +50,8 @@ def facts(params: Params, _check_mode: bool) -> dict[str, t.Any]:
     else:
         views, warnings, waited = _wait_for(params["wait"], wanted, containers, timeout)
     driver = fingerprint(_liblxc.version(), params["driver_enabled"], params["volumes_enabled"])
-    return {**_result([task_dict(view) for view in views], driver), **waited, "warnings": warnings}
+    images = _images.told(wanted.lxc_path)
+    return {**result([task_dict(view) for view in views], driver, images), **waited, "warnings": warnings}
 
 
 def _wait_for(
@@ -87,15 +88,18 @@ def without_lxc(params: Params, _check_mode: bool) -> dict[str, t.Any]:
     """The result on a host that has no LXC: no error, and nothing there. Raises LxcTaskError for a wait that can't end."""
     if params["wait"] == "running":
         raise LxcTaskError("no task will run on this host: LXC is not installed")
-    return _result([], {})
+    return result([], {}, [])
 
 
-def _result(tasks: list[dict[str, t.Any]], driver: dict[str, str]) -> dict[str, t.Any]:
+def result(tasks: list[dict[str, t.Any]], driver: dict[str, str], images: list[dict[str, t.Any]]) -> dict[str, t.Any]:
+    """The module's result: what is true of these tasks and of the host."""
     return {
         "changed": False,
         "tasks": tasks,
+        "images": images,
         "ansible_facts": {
             "lxc_tasks": {task["container_name"]: task for task in tasks},
+            "lxc_images": images,
             "lxc_driver": driver,
             "lxc_driver_abilities": dict(ABILITIES),
         },

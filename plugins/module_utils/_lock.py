@@ -17,7 +17,9 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LockTim
 DIRECTORY = "/run/lock/nomadic-lxc"
 # Seconds: longer than a graceful stop under the default ceiling, and than most templates.
 WAIT = 300.0
-_PAUSE = 0.02
+# Most are held for a moment: the directories of an alloc are made in less than a millisecond.
+_FIRST_PAUSE = 0.0005
+_LONGEST_PAUSE = 0.02
 
 
 def lock_file(kind: str, name: str, place: str) -> str:
@@ -27,17 +29,21 @@ def lock_file(kind: str, name: str, place: str) -> str:
 
 
 @contextlib.contextmanager
-def held(path: str, what: str, wait: float | None = None) -> t.Iterator[int]:
-    """Hold the lock; yields its descriptor, which a child that inherits it holds on. Raises LockTimeoutError."""
+def held(path: str, what: str, wait: float | None = None, shared: bool = False) -> t.Iterator[int]:
+    """Hold the lock; yields its descriptor, which a child that inherits it holds on. Raises LockTimeoutError.
+
+    ``shared``: with others that share it too, but with none that holds it alone.
+    """
     limit = WAIT if wait is None else wait
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     os.set_inheritable(descriptor, True)
     try:
         deadline = time.monotonic() + limit
+        pause = _FIRST_PAUSE
         while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 if time.monotonic() >= deadline:
@@ -45,7 +51,8 @@ def held(path: str, what: str, wait: float | None = None) -> t.Iterator[int]:
                         f"another call, or a template that it left over, has worked on {what} for {limit:g} seconds",
                         hint=f"try again when it is done; `fuser {path}` tells which processes hold the lock",
                     ) from None
-                time.sleep(_PAUSE)
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
         yield descriptor
     finally:
         os.close(descriptor)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _cgroup,
     _config_lines,
+    _images,
     _monitor,
     _mounts,
     _record,
@@ -23,6 +24,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_mounts import read_controllers
 from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import LEAST_BASE
 from ansible_collections.nomadic.lxc.plugins.module_utils._idmapped import can_idmap
+from ansible_collections.nomadic.lxc.plugins.module_utils._image import OVERLAY, image_id
 from ansible_collections.nomadic.lxc.plugins.module_utils._kept import (
     own_record,
     read_exit,
@@ -33,7 +35,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import Runtime
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import SHIFTING, Layout, layout
 from ansible_collections.nomadic.lxc.plugins.module_utils._needs import options_of
 from ansible_collections.nomadic.lxc.plugins.module_utils._network import link_up
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Closed, Observed, Template
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Closed, Image, Observed, Template
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, identify, parent
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
 from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime
@@ -204,6 +206,8 @@ def _with_directories(seen: Observed, spec: TaskSpec, points: list[str]) -> Obse
         modes[directory] = stat.S_IMODE(found.st_mode)
     secrets = os.path.realpath(place.secrets)
     purgeable, kept = _purge(place, [point for point in points if point != secrets])
+    image = _image(spec, seen.runs)
+    making = seen.state == ABSENT or spec.recreate != "never" or (image is not None and image.build is None)
     return replace(
         seen,
         directories=modes,
@@ -215,7 +219,8 @@ def _with_directories(seen: Observed, spec: TaskSpec, points: list[str]) -> Obse
         task_dir=os.path.realpath(place.task),
         host=_sources(spec, place),
         default_config_exists=spec.options["default_config"] is None or os.path.isfile(spec.options["default_config"]),
-        template=_template(spec, seen.state == ABSENT or spec.recreate != "never"),
+        template=_template(spec, making),
+        image=image,
         **_ids(spec, place),
     )
 
@@ -365,3 +370,13 @@ def _template(spec: TaskSpec, needed: bool) -> Template | None:
         return Template(path, False, None)
     script = _tree.read_text(path) or ""
     return Template(path, True, known_options(script) if script.startswith("#!") else None)
+
+
+def _image(spec: TaskSpec, runs: bool) -> Image | None:
+    """A task that runs needs its image no more than it has it: the root file system is looked through for the others."""
+    if not spec.declares or spec.options["backing_store"] != OVERLAY:
+        return None
+    wanted = image_id(spec.options)
+    find = _images.manifest_of if runs and spec.recreate == "never" else _images.sound
+    manifest = find(spec.lxc_path, wanted)
+    return Image(wanted, None if manifest is None else manifest.build)

@@ -25,6 +25,14 @@ class Template:
 
 
 @dataclass(frozen=True)
+class Image:
+    """The image that a task with an overlay shall stand on. ``build``: which one is there; None where no sound one is."""
+
+    id: str
+    build: str | None
+
+
+@dataclass(frozen=True)
 class Closed:
     """A directory that leads to something, and that not everybody can pass."""
 
@@ -68,6 +76,7 @@ class Observed:
     host: t.Mapping[str, Source] = field(default_factory=dict)
     task_dir: str = ""
     template: Template | None = None
+    image: Image | None = None  # None for a task without an overlay
     default_config_exists: bool = True
     # For an unprivileged task.
     subuid: str = ""

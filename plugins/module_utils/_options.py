@@ -179,6 +179,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("force_cache", _flag(False), CREATE, configures=True),
     Option("template_args", {"type": "list", "elements": "str"}, ROOTFS, configures=True),
     Option("default_config", POLICY["default_config"], ROOTFS),
+    Option("backing_store", _text(default="dir", choices=["dir", "overlay"]), ROOTFS, configures=True),
     Option(
         "log_level", _text(default="error", choices=["trace", "debug", "info", "warn", "error"]), START, configures=True
     ),

@@ -29,7 +29,8 @@ class Record:
     lacks until the next start; ``running``: the lines that it has instead, of each option where they are others (null:
     nobody knows which), and ``pending_monitor`` its monitor, which stays at a reboot from inside. ``stop_asked``: the init
     that a call of ours last asked to end. ``shifted``: the first of an unprivileged task's ids, if the files of its root file
-    system have them, else 0; ``shifting``: not all have, since a run was cut off.
+    system have them, else 0; ``shifting``: not all have, since a run was cut off. ``image``: the build of the image that the
+    container was cloned from.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Record:
     pending_monitor: InitId | None = None
     shifted: int = 0
     shifting: bool = False
+    image: str | None = None
 
     def waits(self, running: InitId | None) -> tuple[str, ...]:
         """The options that the running task does not have yet: none once another init runs."""
@@ -100,6 +102,7 @@ def parse_record(text: str, path: str) -> Record:
             and isinstance(record.name, str)
             and isinstance(record.alloc_id, (str, type(None)))
             and isinstance(record.created_at, str)
+            and isinstance(record.image, (str, type(None)))
             and isinstance(record.options, dict)
             and isinstance(record.lines, dict)
             and isinstance(record.running, dict)

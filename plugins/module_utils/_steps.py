@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import Pair
 from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import Idmap
+from ansible_collections.nomadic.lxc.plugins.module_utils._image import Recipe
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,20 @@ class Create(Step):
     arguments: tuple[str, ...]
     default_config: str | None
     unprivileged: bool = False
+
+
+@dataclass(frozen=True)
+class BuildImage(Step):
+    """Have the template make an image that tasks share, unless somebody else has done so by then."""
+
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Clone(Step):
+    """Make the container on an image."""
+
+    recipe: Recipe
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import typing as t
@@ -18,14 +19,19 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Obser
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
 from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
+from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Step
 
 
 @dataclass
 class Outcome:
-    """What only the doing tells. ``forced``: None unless a stop happened, then whether it took a kill."""
+    """What only the doing tells. ``forced``: None unless a stop happened, then whether it took a kill. ``spared``: steps that
+    somebody else had taken by then. ``took``: seconds, by action, in order.
+    """
 
     forced: bool | None = None
     template_output: str = ""
+    spared: list[Step] = field(default_factory=list)
+    took: list[tuple[str, float]] = field(default_factory=list)
 
 
 @dataclass
@@ -90,6 +96,23 @@ def missing_parents(path: str) -> list[str]:
         missing.insert(0, path)
         path = os.path.dirname(path)
     return missing
+
+
+def make_directories(path: str, made: t.Callable[[str], None], mode: int = 0o755) -> None:
+    """Make a directory, and those that lead to it; each is told to ``made``. Calls beside this one may make, and take back, the
+    same. Raises OSError.
+    """
+    for _attempt in range(100):
+        try:
+            for missing in missing_parents(path):
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(missing, mode)
+                    made(missing)
+        except FileNotFoundError:
+            continue
+        if os.path.isdir(path):
+            return
+    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
 
 
 def remove_if_empty(path: str) -> None:

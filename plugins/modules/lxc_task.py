@@ -149,6 +149,26 @@ options:
       - A change needs a new root file system, see O(recreate).
     type: list
     elements: str
+  backing_store:
+    description:
+      - V(dir) - the template runs for this container, whose root file system is a directory of its own.
+      - V(overlay) - the template runs once for all containers whose root file system would be the same, that is, which
+        have the same O(template), O(distro), O(release), O(arch), O(image_variant), O(image_server), O(template_args)
+        and O(default_config). What it makes is kept as an image in C(<lxc_path>/.nomadic-lxc-images), and is never
+        written again. The container is a clone. An overlay keeps what it changes, in the container's own directory. A
+        clone takes milliseconds and no space.
+      - The container's name and network hardware addresses are its own. What else a template makes unique, the keys of
+        an SSH server for example, is shared by all clones.
+      - Calls that need the same image at the same time build it once. An image that is half built or damaged is built
+        again before it is used. A container that was cloned from the former one runs on, see O(recreate).
+      - The kernel's overlayfs must take the file system of O(lxc_path). The path can not hold a colon, a comma or a
+        backslash.
+      - A change needs a new root file system, see O(recreate).
+    type: str
+    choices:
+      - dir
+      - overlay
+    default: dir
   log_level:
     description:
       - How much liblxc writes to the task's log, RV(task.log_file).
@@ -345,8 +365,10 @@ options:
     description:
       - Whether the container may be destroyed and created again. B(Its root file system is lost then).
       - A new root file system is needed for a change of O(template), O(distro), O(release), O(arch),
-        O(image_variant), O(image_server), O(template_args) or O(default_config).
+        O(image_variant), O(image_server), O(template_args), O(default_config) or O(backing_store). With
+        O(backing_store=overlay), one is also due when the image was built again after the container was cloned.
       - V(never) - such a change is an error that names the options with their old and new values, and changes nothing.
+        An image that was built again is no error, but a warning.
       - V(on_change) - the container is created again if such an option changed.
       - V(always) - the container is created again in every run. This is always a change.
       - The old container is kept until the new one runs. C(local) and C(alloc) stay.
@@ -396,7 +418,7 @@ notes:
     O(devices), O(network_mode), O(network_link), O(host_network_admin), O(hostname), O(init), O(environment),
     O(lxc_config) and O(alloc_dir).
   - Changed only with a new root file system, see O(recreate) - O(template), O(distro), O(release), O(arch),
-    O(image_variant), O(image_server), O(template_args) and O(default_config).
+    O(image_variant), O(image_server), O(template_args), O(default_config) and O(backing_store).
   - A newline or a NUL character in the value of any option is refused. In an LXC configuration, a newline begins a
     new key.
   - Calls on one container take turns, on a lock under C(/run/lock/nomadic-lxc). A call waits at most 300 seconds for
@@ -502,6 +524,13 @@ EXAMPLES = r"""
     network_mode: bridge
     recreate: on_change
 
+- name: Run a task as a clone of an image, which the template makes once
+  nomadic.lxc.lxc_task:
+    name: worker
+    template: busybox
+    backing_store: overlay
+    network_mode: bridge
+
 - name: Command - freeze a task
   nomadic.lxc.lxc_task:
     name: web
@@ -594,6 +623,21 @@ handle:
   returned: success
   type: str
   sample: '{"ContainerName":"web-5e1d","InitPid":4242,"LxcPath":"/var/lib/lxc","KillTimeout":5000000000}'
+steps:
+  description:
+    - How long each step of RV(actions) took, in order. Empty in check mode.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    action:
+      description: The step.
+      type: str
+      sample: start
+    seconds:
+      description: How long it took.
+      type: float
+      sample: 0.031415
 template_output:
   description:
     - What the template printed. Empty where none ran.

@@ -271,6 +271,45 @@ tasks:
               collection. Null where the kernel does not tell.
           type: bool
           sample: true
+images:
+  description:
+    - The images of the containers in O(lxc_path), see O(nomadic.lxc.lxc_task#module:backing_store). All of them, whichever
+      tasks are selected.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: The name of the image, the same for all tasks that share it.
+      type: str
+      sample: busybox-92d86a5170ca31d4
+    directory:
+      description: Where it is.
+      type: str
+      sample: /var/lib/lxc/.nomadic-lxc-images/busybox-92d86a5170ca31d4
+    whole:
+      description: Whether it is complete. If not, the next task that needs it builds it again.
+      type: bool
+      sample: true
+    build:
+      description: Which build of the image this is. Null where it is not complete.
+      type: str
+      sample: 2026-11-24T09:30:00Z-28712717
+    built_at:
+      description: When it was built, in ISO 8601 and UTC. Null where it is not complete.
+      type: str
+      sample: "2026-11-24T09:30:00Z"
+    options:
+      description: The options that it was made from. C(template) is the path of the template.
+      type: dict
+      sample:
+        template: /usr/share/lxc/templates/lxc-busybox
+    containers:
+      description: The containers that stand on it.
+      type: list
+      elements: str
+      sample:
+        - web-5e1d
 waited:
   description: What the wait saw.
   returned: success and O(wait) is given
@@ -296,6 +335,12 @@ ansible_facts:
       description: The same dicts as in RV(tasks), by container name.
       type: dict
       returned: success
+    lxc_images:
+      description: The same list as RV(images).
+      type: list
+      elements: dict
+      returned: success
+      sample: []
     lxc_driver:
       description:
         - The fingerprint of Nomad's LXC driver. Empty where LXC is not installed, or with O(driver_enabled=false).

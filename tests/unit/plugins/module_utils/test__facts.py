@@ -65,8 +65,10 @@ def test_the_result(host: Told, check_mode: bool) -> None:
     assert result == {
         "changed": False,
         "tasks": tasks,
+        "images": [],
         "ansible_facts": {
             "lxc_tasks": {"web": tasks[0], "web-a1": tasks[1]},
+            "lxc_images": [],
             "lxc_driver": ALL,
             "lxc_driver_abilities": ABILITIES,
         },
@@ -102,7 +104,13 @@ def test_a_host_without_lxc_has_no_tasks() -> None:
         assert without_lxc({**PARAMS, "wait": wait}, False) == {
             "changed": False,
             "tasks": [],
-            "ansible_facts": {"lxc_tasks": {}, "lxc_driver": {}, "lxc_driver_abilities": ABILITIES},
+            "images": [],
+            "ansible_facts": {
+                "lxc_tasks": {},
+                "lxc_images": [],
+                "lxc_driver": {},
+                "lxc_driver_abilities": ABILITIES,
+            },
         }
 
 

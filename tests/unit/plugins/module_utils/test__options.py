@@ -21,7 +21,9 @@ EFFECTS = {
         " lxc_path"
     ),
     _options.CREATE: "gpg_key_id gpg_key_server disable_gpg flush_cache force_cache",
-    _options.ROOTFS: "template distro release arch image_variant image_server template_args default_config",
+    _options.ROOTFS: (
+        "template distro release arch image_variant image_server template_args default_config backing_store"
+    ),
     _options.RESTART: (
         "volumes mounts devices network_mode network_link host_network_admin hostname init environment lxc_config"
         " alloc_dir unprivileged idmap_base idmap_size"

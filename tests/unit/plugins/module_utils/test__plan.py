@@ -12,9 +12,10 @@ import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils import _options, _steps
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Limits
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import converge
+from ansible_collections.nomadic.lxc.plugins.module_utils._declare import declare
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import ForeignContainerError, LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._observe import adopt
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed, Template
+from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Image, Observed, Template
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import MAKING
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import parse_task
@@ -1062,3 +1063,70 @@ def test_a_handle_makes_no_task_of_a_name_that_none_may_have(name: str) -> None:
     asked = adopt(task(name=None, handle=f'{{"ContainerName":"{name}","LxcPath":"/var/lib/lxc"}}'), None)
     with pytest.raises(LxcTaskError, match="invalid name"):
         plan(asked, nothing(asked))
+
+
+# ---- on an image
+
+BUILD, CLONE = "build the image of template busybox", "clone the image of template busybox"
+
+
+def on_image(**given: t.Any) -> t.Any:
+    return task(backing_store="overlay", **given)
+
+
+def image_of(build: t.Optional[str]) -> Image:
+    return Image("busybox-1", build)
+
+
+@pytest.mark.parametrize(("build", "actions"), [(None, [BUILD, CLONE]), ("b1", [CLONE])])
+def test_a_task_on_an_image_is_a_clone(build: t.Optional[str], actions: t.List[str]) -> None:
+    asked = on_image()
+    found = plan(asked, nothing(asked, image=image_of(build)))
+    assert found.actions == [DIRECTORIES, SECRETS, *actions, WRITE, "start"]
+    assert found.after["backing_store"] == "overlay"
+    recipe = next(step.recipe for step in found.steps if isinstance(step, _steps.Clone))
+    assert (recipe.id, recipe.template, recipe.options["template"]) == ("busybox-1", PATH, PATH)
+
+
+@pytest.mark.parametrize("state", ["running", "stopped"])
+@pytest.mark.parametrize(
+    ("had", "build", "recreate", "becomes"),
+    [
+        ("b1", "b1", "never", "unchanged"),
+        ("b1", "b1", "on_change", "unchanged"),
+        ("b1", "b2", "never", "warned"),
+        ("b1", "b2", "on_change", "recreated"),
+        ("b1", "b2", "always", "recreated"),
+        ("b1", "b1", "always", "recreated"),
+        ("b1", None, "never", "built"),
+        ("b1", None, "on_change", "built"),
+    ],
+)
+def test_an_image_that_was_built_again(
+    state: str, had: str, build: t.Optional[str], recreate: str, becomes: str
+) -> None:
+    asked = on_image(recreate=recreate)
+    seen = made(asked, state=state, image=image_of(build))
+    found = plan(asked, replace(seen, record=record_of(asked, init=INIT, image=had)))
+    recreated = becomes == "recreated"
+    assert (CLONE in found.actions) is recreated
+    # One that runs has what it needs of it.
+    assert (BUILD in found.actions) is (becomes == "built" and state == "stopped")
+    assert any("built again" in warning for warning in found.warnings) is (becomes == "warned")
+    if recreated and had != build:
+        assert (found.before["image"], found.after["image"]) == ("b1", "b2")
+    if not recreated and state == "running":
+        assert not found.changed
+
+
+def test_another_backing_store_needs_a_new_root_file_system() -> None:
+    asked = on_image()
+    with pytest.raises(LxcTaskError, match="backing_store from 'dir' to 'overlay'"):
+        plan(asked, made(task(), asked, image=image_of("b1")))
+    asked = on_image(recreate="on_change")
+    assert CLONE in plan(asked, made(task(), asked, image=image_of("b1"))).actions
+
+
+def test_an_overlay_can_not_be_everywhere() -> None:
+    asked = replace(on_image(), lxc_path="/srv/a:b")
+    assert any("an overlay can't be in lxc_path" in fault for fault in declare(asked, nothing(asked))[1])
