@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import time
 import typing as t
 
@@ -20,6 +18,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError, StepError
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
 from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime
+from ansible_collections.nomadic.lxc.plugins.module_utils._signals import Interrupted, interruptible
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
 from ansible_collections.nomadic.lxc.plugins.module_utils._work import Outcome, Work
 
@@ -48,26 +47,6 @@ TAKE: dict[type, t.Callable[[Work, t.Any], None]] = {
     _steps.RemoveSecrets: _do_directories.remove_secrets,
     _steps.Purge: _do_directories.purge,
 }
-
-
-class Interrupted(BaseException):
-    """A signal asked the module to end; what it did is undone first."""
-
-
-@contextlib.contextmanager
-def interruptible() -> t.Iterator[None]:
-    """Turn the signals that end a module (a lost connection's, say) into an exception, so that the undo runs."""
-
-    def interrupt(number: int, _frame: t.Any) -> None:
-        raise Interrupted(f"the module was ended by signal {number}")
-
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    before = [signal.signal(number, interrupt) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before):
-            signal.signal(number, handler)
 
 
 def apply(steps: t.Sequence[_steps.Step], spec: TaskSpec, seen: Observed, runtime: Runtime) -> Outcome:

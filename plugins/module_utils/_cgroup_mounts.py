@@ -35,6 +35,8 @@ def parse_mountinfo(text: str) -> list[Hierarchy]:
     """The cgroup mounts in ``/proc/self/mountinfo``. See proc(5): the optional fields end at a single hyphen."""
     hierarchies: list[Hierarchy] = []
     for line in text.split("\n"):
+        if " - cgroup" not in line:
+            continue
         before, hyphen, after = line.partition(" - ")
         fields, kind = before.split(" "), after.split(" ")
         if not hyphen or len(fields) < 6 or kind[0] not in ("cgroup", "cgroup2"):

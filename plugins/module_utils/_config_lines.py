@@ -9,6 +9,7 @@ The syntax is lxc.container.conf(5)'s: ``key = value`` lines, ``#`` comments, an
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 
@@ -37,7 +38,13 @@ def parse_line(line: str) -> Pair | None:
 
 def parse(text: str, wanted: t.Pattern[str] | None = None) -> list[Pair]:
     """All keys and values, in order. Takes any text. ``wanted``: only of lines that it finds something in."""
+    return list(_parse(text, wanted))
+
+
+@functools.lru_cache(maxsize=8)
+def _parse(text: str, wanted: t.Pattern[str] | None) -> tuple[Pair, ...]:
+    """A look at one container asks several times for the same."""
     lines = [line for line in LINE_END.split(text) if "=" in line]
     if wanted is not None:
         lines = [line for line in lines if wanted.search(line)]
-    return [pair for pair in map(parse_line, lines) if pair is not None]
+    return tuple(pair for pair in map(parse_line, lines) if pair is not None)

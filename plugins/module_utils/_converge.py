@@ -1,7 +1,7 @@
 # Copyright (c) nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One call of lxc_task: spec, observe, plan, apply, report. Check mode skips apply, and nothing else asks for it."""
+"""One call on one task: spec, observe, plan, apply, report. Check mode skips apply, and nothing else asks for it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import contextlib
 import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _lock, _options
-from ansible_collections.nomadic.lxc.plugins.module_utils._apply import Interrupted, apply, interruptible
+from ansible_collections.nomadic.lxc.plugins.module_utils._apply import apply
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Cgroup
 from ansible_collections.nomadic.lxc.plugins.module_utils._declare import declare
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError, OptionsError
@@ -19,6 +19,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Obser
 from ansible_collections.nomadic.lxc.plugins.module_utils._plan import make_plan
 from ansible_collections.nomadic.lxc.plugins.module_utils._report import task_dict
 from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime, refused_lines
+from ansible_collections.nomadic.lxc.plugins.module_utils._signals import Interrupted, interruptible
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec, parse_task
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT, STOPPED
 from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Plan, SetMemory
@@ -26,16 +27,22 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
 from ansible_collections.nomadic.lxc.plugins.module_utils._work import Outcome
 
 
-def converge(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
-    """One call on one task, from its parameters to its result. Raises LxcTaskError."""
+def converge(
+    params: t.Mapping[str, t.Any],
+    check_mode: bool,
+    idle: t.Callable[[], t.ContextManager[None]] = contextlib.nullcontext,
+) -> dict[str, t.Any]:
+    """One call on one task, from its parameters to its result. ``idle``: see Runtime. Raises LxcTaskError."""
     try:
         with interruptible():
-            return _in_turn(params, check_mode)
+            return _in_turn(params, check_mode, idle)
     except Interrupted as error:
         raise LxcTaskError(f"{error}, when no step was under way: nothing is half done") from error
 
 
-def _in_turn(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def _in_turn(
+    params: t.Mapping[str, t.Any], check_mode: bool, idle: t.Callable[[], t.ContextManager[None]]
+) -> dict[str, t.Any]:
     spec, faults = parse_task(params, default_lxc_path())
     if spec is None:
         raise OptionsError(faults)
@@ -44,9 +51,8 @@ def _in_turn(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any
         file = _lock.lock_file("task", spec.container_name, spec.lxc_path)
         lock = _lock.held(file, f"container {spec.container_name}")
     with lock as descriptor:
-        return _locked(
-            spec, faults, Runtime(spec.lxc_path, descriptor, spec.options["environment"].values()), check_mode
-        )
+        runtime = Runtime(spec.lxc_path, descriptor, spec.options["environment"].values(), idle)
+        return _locked(spec, faults, runtime, check_mode)
 
 
 def _locked(spec: TaskSpec, faults: list[str], runtime: Runtime, check_mode: bool) -> dict[str, t.Any]:

@@ -57,7 +57,9 @@ def declare(spec: TaskSpec, seen: Observed) -> tuple[Declared, list[str]]:
     unfit = path_fault(spec.lxc_path) if spec.options["backing_store"] == OVERLAY else None
     faults += [] if unfit is None else [unfit]
     if spec.options["backing_store"] == OVERLAY and spec.options["unprivileged"]:
-        faults.append("backing_store: an unprivileged task can't have an overlay, whose files are the host root's: use dir")
+        faults.append(
+            "backing_store: an unprivileged task can't have an overlay, whose files are the host root's: use dir"
+        )
     directory = os.path.join(spec.lxc_path, spec.container_name)
     declared = Declared(spec.container_name, directory, place, spec.options, resolved)
     fault = mixed_fault(spec, seen)

@@ -62,8 +62,12 @@ def remove_made(work: Work, path: str) -> None:
 
 def alloc_lock(work: Work) -> t.ContextManager[int]:
     """Held while directories of an alloc are made or removed: its tasks share some."""
-    root = t.cast(Layout, work.spec.layout).root
-    return _lock.held(_lock.lock_file("alloc", os.path.basename(root), root), f"the directories in {root}")
+    return _lock.held(*_alloc(t.cast(Layout, work.spec.layout)))
+
+
+def _alloc(place: Layout) -> tuple[str, str]:
+    root = place.root
+    return _lock.lock_file("alloc", os.path.basename(root), root), f"the directories in {root}"
 
 
 def mount_secrets(work: Work, step: _steps.MountSecrets) -> None:
@@ -88,6 +92,14 @@ def purge(work: Work, step: _steps.Purge) -> None:
                 _tree.remove(path, points)
         if not other_tasks(place):
             _tree.remove(place.alloc, points)
+            remove_if_empty(place.root)
+
+
+def remove_empty_alloc(place: Layout) -> None:
+    """Remove an alloc that a call has made, if no task is left in it: who made it may have failed before others did."""
+    with _lock.held(*_alloc(place)):
+        if os.path.isdir(place.root) and set(os.listdir(place.root)) <= {os.path.basename(place.alloc)}:
+            _tree.remove(place.alloc, _mounts.read_mount_points())
             remove_if_empty(place.root)
 
 

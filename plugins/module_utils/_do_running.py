@@ -9,13 +9,16 @@ import os
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _steps
+from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _steps, _tree
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Cgroup
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import SECOND
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import identify
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import FROZEN, STOPPED
 from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work, unlink
+
+# See pty(7). Each container has one for each of its terminals, lxc.tty.max, and one for its console.
+_PTY_MAX = "/proc/sys/kernel/pty/max"
 
 
 def start(work: Work, step: _steps.Start) -> None:
@@ -28,10 +31,19 @@ def start(work: Work, step: _steps.Start) -> None:
         work.runtime.start(work.name, step.log_file, step.log_level)
     except LxcTaskError as error:
         limit = work.spec.options["memory_mb"] if work.spec.declares else None
-        if limit is not None:
-            error.hint = f"if memory_mb, {limit}, is too little for its init, raise it"
+        error.hint = start_hint(str(error), limit, _tree.read_text(_PTY_MAX) or "")
         raise
     note_init(work)
+
+
+def start_hint(words: str, memory_mb: int | None, pty_max: str) -> str | None:
+    """What may help against a start that failed, by liblxc's words. ``pty_max``: the text of the kernel's setting."""
+    if "Failed to allocate tty" in words or "Failed to create tty" in words:
+        return (
+            f"the host may be out of pseudo terminals: raise kernel.pty.max, which is {pty_max.strip() or 'unknown'},"
+            " or give tasks fewer with lxc.tty.max in lxc_config"
+        )
+    return None if memory_mb is None else f"if memory_mb, {memory_mb}, is too little for its init, raise it"
 
 
 def note_init(work: Work) -> None:

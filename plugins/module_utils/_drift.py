@@ -53,7 +53,7 @@ def drifted_in(config: str, record: Record, declared: Declared, changes: Differe
     for option in _options.OPTIONS:
         if option.lines is None or not option.keys or changes.keys() & {option.name, *option.reads}:
             continue
-        due = option.lines(declared)
+        due = declared.lines[option.name]
         have = [pair for pair in found if pair[0] in option.keys]
         if have != due:
             drifted[option.name] = (

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 _ESCAPES = {" ": "\\040", "\t": "\\011", "\n": "\\012", "\\": "\\134"}
 _UNESCAPES = {escape: char for char, escape in _ESCAPES.items()}
+_TABLE = str.maketrans(_ESCAPES)
 _ESCAPE = re.compile(r"\\(?:040|011|012|134)")
 
 
@@ -29,7 +30,7 @@ class Mount:
 
 def escape(path: str) -> str:
     """A path as a field of a mount entry."""
-    return "".join(_ESCAPES.get(char, char) for char in path)
+    return path.translate(_TABLE)
 
 
 def unescape(field: str) -> str:

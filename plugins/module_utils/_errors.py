@@ -43,5 +43,13 @@ class LockTimeoutError(LxcTaskError):
     """Another call worked on the same container for longer than this one may wait."""
 
 
+class GroupError(LxcTaskError):
+    """Tasks of a group failed. ``result``: that of the call, with all tasks."""
+
+    def __init__(self, msg: str, errors: t.Sequence[str], result: t.Mapping[str, t.Any]) -> None:
+        super().__init__(msg, errors=errors)
+        self.result = dict(result)
+
+
 class StepError(LxcTaskError):
     """A step of the plan failed; what the run had made is undone."""

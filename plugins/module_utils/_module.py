@@ -14,11 +14,12 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.respawn import has_respawned, respawn_module
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._text import HIDDEN
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import GroupError, LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils._text import HIDDEN, given
 
 Params = t.Mapping[str, t.Any]
 Call = t.Callable[[Params, bool], "dict[str, t.Any]"]
+LoggingCall = t.Callable[[Params, bool, t.Callable[[str], None]], "dict[str, t.Any]"]
 
 LIBRARIES = ("lxc", "voluptuous")
 # Where a distribution's own packages for Python are.
@@ -42,6 +43,24 @@ def run(
 
     ``without_lxc`` answers instead on a host that has no LXC; where there is none, the missing library is an error.
     """
+    _run(spec, _plain(call), without_lxc, libraries)
+
+
+def _plain(call: Call) -> t.Callable[[AnsibleModule], dict[str, t.Any]]:
+    return lambda module: call(module.params, module.check_mode)
+
+
+def run_logging(spec: dict[str, dict[str, t.Any]], call: LoggingCall) -> None:
+    """Be a module that tells the host's log how far it is."""
+    _run(spec, lambda module: call(module.params, module.check_mode, module.log), None, LIBRARIES)
+
+
+def _run(
+    spec: dict[str, dict[str, t.Any]],
+    call: t.Callable[[AnsibleModule], dict[str, t.Any]],
+    without_lxc: Call | None,
+    libraries: t.Sequence[str],
+) -> None:
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     # Ansible would hide every occurrence of a variable's value in all that is returned, a pid that holds a "1" too. The
     # values stand nowhere in it; the log of the invocation, written by now, has left them out.
@@ -53,9 +72,9 @@ def run(
         _respawn(libraries)
         if without_lxc is None or _has_lxc():
             _fail(module, LxcTaskError(missing_required_lib(missing), hint=_advice()))
-        call = without_lxc
+        call = _plain(without_lxc)
     try:
-        result = call(module.params, module.check_mode)
+        result = call(module)
     except LxcTaskError as error:
         _fail(module, error)
     except Exception as error:  # noqa: BLE001 # pylint: disable=broad-except
@@ -64,8 +83,7 @@ def run(
             exception=traceback.format_exc(),
             invocation=_invocation(module),
         )
-    for warning in result.pop("warnings", []):
-        module.warn(warning)
+    _warn(module, result)
     module.exit_json(**result, invocation=_invocation(module))
 
 
@@ -116,13 +134,25 @@ def _has_lxc() -> bool:
 
 
 def _invocation(module: AnsibleModule) -> dict[str, t.Any]:
-    """The parameters as Ansible shows them; of the environment only the names."""
+    """The parameters as Ansible shows them; of an environment only the names.
+
+    Of a group only what was given: it has forty options for each of its tasks.
+    """
     params = dict(module.params)
+    if "tasks" in params:
+        return {"module_args": given(params, module.argument_spec)}
     if isinstance(params.get("environment"), dict):
         params["environment"] = {name: HIDDEN for name in params["environment"]}
     return {"module_args": params}
 
 
+def _warn(module: AnsibleModule, result: dict[str, t.Any]) -> None:
+    for warning in result.pop("warnings", []):
+        module.warn(warning)
+
+
 def _fail(module: AnsibleModule, error: LxcTaskError) -> t.NoReturn:
-    module.fail_json(msg=str(error), errors=[str(it) for it in error.errors], invocation=_invocation(module))
+    result = error.result if isinstance(error, GroupError) else {}
+    _warn(module, result)
+    module.fail_json(msg=str(error), errors=[str(it) for it in error.errors], invocation=_invocation(module), **result)
     raise AssertionError("fail_json does not return")

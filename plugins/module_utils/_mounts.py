@@ -9,6 +9,7 @@ import os
 import re
 
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils._tree import read
 
 # <sys/mount.h>
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
@@ -19,16 +20,19 @@ def mount_points(text: str) -> list[str]:
     """The mount points in ``/proc/self/mountinfo``, see proc(5): the fifth field, with octal escapes."""
     found = []
     for line in text.split("\n"):
-        fields = line.split(" ")
+        fields = line.split(" ", 5)
         if len(fields) > 5:
-            found.append(re.sub(r"\\([0-3][0-7]{2})", lambda match: chr(int(match[1], 8)), fields[4]))
+            found.append(_unescape(fields[4]) if "\\" in fields[4] else fields[4])
     return found
+
+
+def _unescape(field: str) -> str:
+    return re.sub(r"\\([0-3][0-7]{2})", lambda match: chr(int(match[1], 8)), field)
 
 
 def read_mount_points() -> list[str]:
     """The mount points that this process sees."""
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        return mount_points(file.read())
+    return mount_points(read("/proc/self/mountinfo"))
 
 
 def below(path: str, points: list[str]) -> list[str]:

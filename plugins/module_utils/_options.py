@@ -10,6 +10,7 @@ when it reads its type; then the user's own keys, so that all else of ours is la
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import typing as t
 from dataclasses import dataclass, field
@@ -47,6 +48,11 @@ class Declared:
     resolved: _volumes.Resolved
     idmap: _idmap.Idmap | None = None
     root_mapped: bool = False
+
+    @functools.cached_property
+    def lines(self) -> t.Mapping[str, list[Pair]]:
+        """Each option's lines of the configuration, of those that have any; made once, and asked for several times."""
+        return {option.name: option.lines(self) for option in OPTIONS if option.lines is not None}
 
 
 @dataclass(frozen=True)
@@ -304,11 +310,7 @@ def recorded_lines(task: Declared) -> dict[str, list[list[str]]]:
             hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest() if name == "environment" else value,
         ]
 
-    return {
-        option.name: [kept(option.name, key, value) for key, value in option.lines(task)]
-        for option in OPTIONS
-        if option.lines is not None
-    }
+    return {name: [kept(name, key, value) for key, value in lines] for name, lines in task.lines.items()}
 
 
 def recorded(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -320,4 +322,4 @@ def recorded(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 def block(task: Declared) -> list[Pair]:
     """All lines of the configuration that the options own."""
-    return [pair for option in OPTIONS if option.lines is not None for pair in option.lines(task)]
+    return [pair for lines in task.lines.values() for pair in lines]

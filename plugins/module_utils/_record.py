@@ -67,7 +67,9 @@ class Record:
 
 def render_record(record: Record) -> str:
     """JSON, with the version first."""
-    return json.dumps({"version": VERSION, **asdict(record)}, indent=1) + "\n"
+    values = {item.name: getattr(record, item.name) for item in fields(Record)}
+    # In one line: that is what json writes quickly, and a run writes a record several times.
+    return json.dumps({"version": VERSION, **values}, default=asdict) + "\n"
 
 
 def parse_record(text: str, path: str) -> Record:

@@ -8,6 +8,7 @@ A rule takes what Ansible's argument spec lets through, and returns the normaliz
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import typing as t
@@ -30,6 +31,7 @@ _LXC_KEY = re.compile(r"lxc(\.[A-Za-z0-9_-]+)+")
 _VARIABLE = re.compile(r"[^=]+")
 
 
+@functools.cache
 def schema() -> t.Any:
     """The voluptuous schema of all options. None stands for an option that is not given."""
     from voluptuous import Invalid, MultipleInvalid, Schema

@@ -39,9 +39,18 @@ def refused_lines(lines: t.Iterable[Pair]) -> list[Pair]:
     """The configuration lines that liblxc does not take. Nothing is written anywhere."""
     import _lxc
 
-    with quiet():
-        probe = _lxc.Container("nomadic-lxc-probe", "/nonexistent")
-        return [(key, value) for key, value in lines if not _takes(probe, key, value)]
+    new = [pair for pair in dict.fromkeys(lines) if pair not in _taken]
+    refused: list[Pair] = []
+    if new:
+        with quiet():
+            probe = _lxc.Container("nomadic-lxc-probe", "/nonexistent")
+            refused = [(key, value) for key, value in new if not _takes(probe, key, value)]
+        _taken.update(pair for pair in new if pair not in refused)
+    return refused
+
+
+# Lines that liblxc takes: the tasks of a group have most of them in common.
+_taken: set[Pair] = set()
 
 
 def _takes(probe: t.Any, key: str, value: str) -> bool:
@@ -63,12 +72,19 @@ def _in_memory(text: str) -> t.Iterator[str]:
 
 class Runtime(Containers):
     """The containers of one LXC path. ``lock``: the descriptor of the call's lock.
-    ``hidden``: values that no word of liblxc's or of a template's may show.
+    ``hidden``: values that no word of liblxc's or of a template's may show. ``idle``: entered while nothing is done but wait.
     """
 
-    def __init__(self, lxc_path: str, lock: int | None = None, hidden: t.Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        lxc_path: str,
+        lock: int | None = None,
+        hidden: t.Iterable[str] = (),
+        idle: t.Callable[[], t.ContextManager[None]] = contextlib.nullcontext,
+    ) -> None:
         super().__init__(lxc_path)
         self.lock = lock
+        self.idle = idle
         # Shorter ones are no secrets, and would make every sentence unreadable.
         self.hidden = sorted((value for value in hidden if len(value) > 2), key=len, reverse=True)
 
@@ -203,8 +219,11 @@ class Runtime(Containers):
         """Ask a running container to end, and kill it after so many seconds; whether that was necessary."""
         container = self.open(name)
         init = int(container.init_pid)
-        if init > 0 and container.shutdown(0) and wait_for_exit(init, timeout) and self._stopped(container, init):
-            return False
+        if init > 0 and container.shutdown(0):
+            with self.idle():
+                ended = wait_for_exit(init, timeout) and self._stopped(container, init)
+            if ended:
+                return False
         self.kill(name)
         return True
 

@@ -37,3 +37,18 @@ def _encodes(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def given(params: t.Mapping[str, t.Any], spec: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+    """Parameters as they were given, without what is there by default; of environments only the names."""
+    shown: dict[str, t.Any] = {}
+    for name, value in params.items():
+        row = spec.get(name, {})
+        if value is None or value == row.get("default"):
+            continue
+        if name == "environment" and isinstance(value, dict):
+            value = {key: HIDDEN for key in value}
+        elif row.get("options") and isinstance(value, list):
+            value = [given(item, row["options"]) for item in value]
+        shown[name] = value
+    return shown

@@ -161,6 +161,9 @@ options:
         an SSH server for example, is shared by all clones.
       - Calls that need the same image at the same time build it once. An image that is half built or damaged is built
         again before it is used. A container that was cloned from the former one runs on, see O(recreate).
+      - Images that no container stands on are removed by M(nomadic.lxc.lxc_task_group) with
+        O(nomadic.lxc.lxc_task_group#module:prune_images).
+      - It can not be given together with O(unprivileged).
       - The kernel's overlayfs must take the file system of O(lxc_path). The path can not hold a colon, a comma or a
         backslash.
       - A change needs a new root file system, see O(recreate).
@@ -428,6 +431,7 @@ notes:
   - If the interpreter of the managed host has no LXC binding or no voluptuous, the module runs itself again under a
     system Python that has both.
 seealso:
+  - module: nomadic.lxc.lxc_task_group
   - module: nomadic.lxc.lxc_task_facts
   - module: nomadic.lxc.lxc_task_stats
   - module: community.general.lxc_container

@@ -1,4 +1,4 @@
-# Copyright: nomadic.lxc contributors
+# Copyright (c) nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which image a task has, what is kept of one, and what a clone of it is."""
@@ -52,7 +52,7 @@ MANIFEST = Manifest(
         ({"default_config": "/etc/lxc/other.conf"}, False),
     ],
 )
-def test_tasks_share_an_image_if_their_root_file_systems_are_the_same(other: t.Dict[str, t.Any], same: bool) -> None:
+def test_tasks_share_an_image_if_their_root_file_systems_are_the_same(other: dict[str, t.Any], same: bool) -> None:
     assert (image_id({**OPTIONS, **other}) == image_id(OPTIONS)) is same
 
 
@@ -73,7 +73,7 @@ def test_a_manifest_is_read_back() -> None:
     assert parse_manifest(render_manifest(MANIFEST)) == MANIFEST
 
 
-WHOLE: t.Dict[str, t.Any] = {"version": 1, **dataclasses.asdict(MANIFEST)}
+WHOLE: dict[str, t.Any] = {"version": 1, **dataclasses.asdict(MANIFEST)}
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_clone_has_a_root_a_name_and_an_address_of_its_own() -> None:
         (f"lxc.rootfs.path = dir:{IMAGES}/a-1/rootfs\n", None),
     ],
 )
-def test_who_stands_on_which_image(config: str, found: t.Optional[str]) -> None:
+def test_who_stands_on_which_image(config: str, found: str | None) -> None:
     assert image_in(config) == found
 
 

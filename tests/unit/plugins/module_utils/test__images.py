@@ -1,4 +1,4 @@
-# Copyright: nomadic.lxc contributors
+# Copyright (c) nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Images on a host: found sound or not, cloned, and removed when nobody stands on them. The template is a function here."""
@@ -25,7 +25,7 @@ class Host:
         self.path = str(root / "lxc")
         self.runs = 0
         self.fails = False
-        self.states: t.Dict[str, str] = {}
+        self.states: dict[str, str] = {}
 
     def runtime(self, lxc_path: str, *_others: t.Any) -> t.Any:
         host = self
@@ -39,7 +39,7 @@ class Host:
             def directory(self, name: str) -> str:
                 return os.path.join(lxc_path, name)
 
-            def state(self, name: str) -> t.Tuple[str, int]:
+            def state(self, name: str) -> tuple[str, int]:
                 return host.states.get(name, STOPPED), -1
 
             def create(self, name: str, *_words: t.Any) -> str:
@@ -60,7 +60,7 @@ class Host:
 
         return Fake()
 
-    def ensure(self) -> t.Optional[str]:
+    def ensure(self) -> str | None:
         """As another call: what this process remembers of the image is forgotten."""
         _images._unchanged.cache_clear()
         return _do_image.ensure(RECIPE, self.runtime(self.path))

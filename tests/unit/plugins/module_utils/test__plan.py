@@ -1074,12 +1074,12 @@ def on_image(**given: t.Any) -> t.Any:
     return task(backing_store="overlay", **given)
 
 
-def image_of(build: t.Optional[str]) -> Image:
+def image_of(build: str | None) -> Image:
     return Image("busybox-1", build)
 
 
 @pytest.mark.parametrize(("build", "actions"), [(None, [BUILD, CLONE]), ("b1", [CLONE])])
-def test_a_task_on_an_image_is_a_clone(build: t.Optional[str], actions: t.List[str]) -> None:
+def test_a_task_on_an_image_is_a_clone(build: str | None, actions: list[str]) -> None:
     asked = on_image()
     found = plan(asked, nothing(asked, image=image_of(build)))
     assert found.actions == [DIRECTORIES, SECRETS, *actions, WRITE, "start"]
@@ -1102,9 +1102,7 @@ def test_a_task_on_an_image_is_a_clone(build: t.Optional[str], actions: t.List[s
         ("b1", None, "on_change", "built"),
     ],
 )
-def test_an_image_that_was_built_again(
-    state: str, had: str, build: t.Optional[str], recreate: str, becomes: str
-) -> None:
+def test_an_image_that_was_built_again(state: str, had: str, build: str | None, recreate: str, becomes: str) -> None:
     asked = on_image(recreate=recreate)
     seen = made(asked, state=state, image=image_of(build))
     found = plan(asked, replace(seen, record=record_of(asked, init=INIT, image=had)))

@@ -1,0 +1,175 @@
+# Copyright (c) nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One call of lxc_task_group: each row is a call of converge, in worker processes; what comes of them is collected."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from ansible_collections.nomadic.lxc.plugins.module_utils import _do_image, _facts, _images, _liblxc, _pool
+from ansible_collections.nomadic.lxc.plugins.module_utils._converge import converge
+from ansible_collections.nomadic.lxc.plugins.module_utils._do_directories import remove_empty_alloc
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import GroupError, LxcTaskError, OptionsError
+from ansible_collections.nomadic.lxc.plugins.module_utils._group import Params, Row, expand, removal
+from ansible_collections.nomadic.lxc.plugins.module_utils._kept import read_record, record_file
+from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import default_lxc_path
+from ansible_collections.nomadic.lxc.plugins.module_utils._names import layout
+
+# A host's log is told how far a call is, at most so often: seconds.
+_PROGRESS = 2.0
+
+
+def converge_group(params: Params, check_mode: bool, log: t.Callable[[str], None]) -> dict[str, t.Any]:
+    """The result of the module. Raises LxcTaskError; GroupError, with the result, if a task failed."""
+    rows, faults = expand(params)
+    if faults:
+        raise OptionsError(faults)
+    rows += _strangers(rows, params) if params["exclusive"] else []
+    allocs = _new_allocs(rows)
+    progress = _Progress(len(rows), log)
+    results: list[dict[str, t.Any]] = [{} for _row in rows]
+
+    def job(number: int, idle: _pool.Idle) -> dict[str, t.Any]:
+        return _one(rows[number], check_mode, idle)
+
+    def done(number: int, result: t.Any) -> None:
+        if isinstance(result, _pool.Lost):
+            result = _lost(result)
+        results[number] = {**_identity(rows[number]), **result}
+        progress.tell(results[number])
+
+    # The libraries are loaded before the workers are: they share what is loaded.
+    default_lxc_path()
+    _pool.run(len(rows), job, params["parallel"] or 2 * len(os.sched_getaffinity(0)), done)
+    if not check_mode:
+        for place in allocs:
+            remove_empty_alloc(place)
+    return _collected(params, results, _prune(params, check_mode))
+
+
+def _one(row: Row, check_mode: bool, idle: _pool.Idle) -> dict[str, t.Any]:
+    """What a call of lxc_task returns, or its error."""
+    try:
+        result = converge(row.params, check_mode, idle)
+    except LxcTaskError as error:
+        return {"error": str(error), "errors": [str(it) for it in error.errors]}
+    del result["ansible_facts"]
+    return result
+
+
+def _lost(lost: _pool.Lost) -> dict[str, t.Any]:
+    if lost.fault is None:
+        return {"error": str(lost), "errors": [str(lost)]}
+    told = f"nomadic.lxc has a fault of its own, please report it: {lost}"
+    return {"error": told, "errors": [told], "exception": lost.fault}
+
+
+def _identity(row: Row) -> dict[str, t.Any]:
+    """What every row of the result has, whatever became of it."""
+    return {
+        "name": row.params["name"],
+        "alloc_id": row.params["alloc_id"],
+        "container_name": row.container,
+        "index": row.index,
+        "named": row.named,
+        "changed": False,
+        "actions": [],
+        "diff": {"before": {}, "after": {}},
+        "steps": [],
+        "error": None,
+        "task": None,
+    }
+
+
+def _strangers(rows: t.Sequence[Row], params: Params) -> list[Row]:
+    """The removal of every task in the group's alloc that has a record, and that no row means."""
+    path = os.path.normpath(params["lxc_path"] or default_lxc_path())
+    meant = {row.container for row in rows}
+    found: list[Row] = []
+    try:
+        names = sorted(os.listdir(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    for name in names:
+        if name in meant or not name.endswith(f"-{params['alloc_id']}"):
+            continue
+        record = read_record(record_file(path, name))
+        if record is None or record.alloc_id != params["alloc_id"]:
+            continue
+        row = removal(record.name, params)
+        if row.container == name:
+            found.append(row)
+    return found
+
+
+def _new_allocs(rows: t.Sequence[Row]) -> list[t.Any]:
+    """The directories of allocs that are not there yet: should all of their tasks fail, they are taken back."""
+    places = {}
+    for row in rows:
+        params = row.params
+        if params["alloc_id"] is not None and params["name"] is not None:
+            place = layout(params["alloc_dir"], params["name"], params["alloc_id"])
+            if not os.path.lexists(place.root):
+                places[place.root] = place
+    return list(places.values())
+
+
+def _prune(params: Params, check_mode: bool) -> list[str]:
+    """The images that were removed, or would be."""
+    if not params["prune_images"]:
+        return []
+    path = os.path.normpath(params["lxc_path"] or default_lxc_path())
+    return _do_image.unused(path) if check_mode else _do_image.prune(path)
+
+
+def _collected(params: Params, results: list[dict[str, t.Any]], pruned: list[str]) -> dict[str, t.Any]:
+    failed = [row for row in results if row["error"] is not None]
+    changed = [row for row in results if row["changed"]]
+    warnings = [f"{row['container_name']}: {it}" for row in results for it in row.pop("warnings", [])]
+    path = os.path.normpath(params["lxc_path"] or default_lxc_path())
+    driver = _facts.fingerprint(_liblxc.version(), True, params["volumes_enabled"])
+    told = _facts.result([row["task"] for row in results if row["task"] is not None], driver, _images.told(path))
+    result = {
+        "changed": bool(changed or pruned),
+        "tasks": results,
+        "summary": {
+            "tasks": len(results),
+            "changed": len(changed),
+            "unchanged": len(results) - len(changed) - len(failed),
+            "failed": len(failed),
+        },
+        "pruned_images": pruned,
+        "diff": [
+            {"before_header": row["container_name"], "after_header": row["container_name"], **row["diff"]}
+            for row in changed
+        ],
+        "ansible_facts": told["ansible_facts"],
+        "warnings": warnings,
+    }
+    if failed:
+        errors = [f"{row['container_name'] or 'a task without a name'}: {row['error']}" for row in failed]
+        raise GroupError(f"{len(failed)} of {len(results)} tasks failed: {'; '.join(errors)}", errors, result)
+    return result
+
+
+class _Progress:
+    """How far a call is, for the host's log."""
+
+    def __init__(self, count: int, log: t.Callable[[str], None]) -> None:
+        self._count, self._log = count, log
+        self._done = self._failed = 0
+        self._told_at = time.monotonic()
+        log(f"0 of {count} tasks")
+
+    def tell(self, row: t.Mapping[str, t.Any]) -> None:
+        self._done += 1
+        self._failed += row["error"] is not None
+        now = time.monotonic()
+        if self._done < self._count and now - self._told_at < _PROGRESS:
+            return
+        self._told_at = now
+        failed = f", {self._failed} failed" if self._failed else ""
+        self._log(f"{self._done} of {self._count} tasks{failed}; the last was {row['container_name']}")

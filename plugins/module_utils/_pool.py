@@ -1,0 +1,202 @@
+# Copyright (c) nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs done by worker processes: a few at a time, and more while some only wait.
+
+Processes and not threads: liblxc forks, and what it inherits must be what its own job holds. They are forked, so that nothing
+is imported twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import traceback
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.nomadic.lxc.plugins.module_utils._signals import Interrupted, interruptible
+
+# How many workers there may be for each that works, since the others wait.
+_WAITING = 16
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+# Entered while a job only waits.
+Idle = t.Callable[[], t.ContextManager[None]]
+Job = t.Callable[[int, Idle], t.Any]
+
+
+class Lost(Exception):
+    """A job that came to no end. ``fault``: the traceback, where the job's code has one."""
+
+    def __init__(self, msg: str, fault: str | None = None) -> None:
+        super().__init__(msg)
+        self.fault = fault
+
+
+@dataclass
+class _Worker:
+    """``job``: the number of the one that it does; None while it has none. ``buffer``: a message of which the end is due."""
+
+    pid: int
+    channel: socket.socket
+    job: int | None = None
+    idle: bool = False
+    buffer: bytearray = field(default_factory=bytearray)
+
+
+def run(count: int, job: Job, parallel: int, done: t.Callable[[int, t.Any], None]) -> None:
+    """Do the jobs 0 to count-1; ``done`` gets each one's number and result, in the order in which they end.
+
+    A result is what json takes, or Lost. A signal that ends the module ends the jobs first, which undo what they did; those
+    that had not begun are Lost.
+    """
+    pool = _Pool(job, parallel, done)
+    try:
+        with interruptible():
+            pool.work(count)
+    except Interrupted as interrupted:
+        pool.end(str(interrupted), count)
+    finally:
+        pool.close()
+
+
+class _Pool:
+    def __init__(self, job: Job, parallel: int, done: t.Callable[[int, t.Any], None]) -> None:
+        self._job, self._parallel, self._done = job, parallel, done
+        self._workers: dict[int, _Worker] = {}
+        self._poll = select.poll()
+        self._begun = 0
+
+    def work(self, count: int) -> None:
+        gc.freeze()
+        while True:
+            while self._begun < count and self._busy() < self._parallel and self._give(self._begun):
+                self._begun += 1
+            if self._begun == count and not any(worker.job is not None for worker in self._workers.values()):
+                return
+            self._read()
+
+    def _busy(self) -> int:
+        return sum(worker.job is not None and not worker.idle for worker in self._workers.values())
+
+    def _give(self, number: int) -> bool:
+        worker = next((worker for worker in self._workers.values() if worker.job is None), None)
+        if worker is None:
+            if len(self._workers) >= _WAITING * self._parallel:
+                return False
+            worker = self._fork()
+        worker.job, worker.idle = number, False
+        with contextlib.suppress(OSError):  # one that has died is found when it is read
+            worker.channel.sendall(f"{number}\n".encode())
+        return True
+
+    def _fork(self) -> _Worker:
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            for worker in self._workers.values():
+                worker.channel.close()
+            ours.close()
+            _serve(theirs, self._job)
+        theirs.close()
+        worker = _Worker(pid, ours)
+        self._workers[ours.fileno()] = worker
+        self._poll.register(ours, select.POLLIN)
+        return worker
+
+    def _read(self) -> None:
+        for descriptor, _event in self._poll.poll():
+            worker = self._workers[descriptor]
+            try:
+                got = worker.channel.recv(1 << 20)
+            except OSError:
+                got = b""
+            if not got:
+                self._lose(descriptor)
+                continue
+            worker.buffer += got
+            *messages, rest = bytes(worker.buffer).split(b"\n")
+            worker.buffer = bytearray(rest)
+            for message in messages:
+                self._hear(worker, json.loads(message))
+
+    def _hear(self, worker: _Worker, message: dict[str, t.Any]) -> None:
+        if "idle" in message:
+            worker.idle = message["idle"]
+            return
+        number, worker.job, worker.idle = t.cast(int, worker.job), None, False
+        lost = message.get("lost")
+        self._done(number, message["result"] if lost is None else Lost(*lost))
+
+    def _lose(self, descriptor: int) -> None:
+        worker = self._workers.pop(descriptor)
+        self._poll.unregister(descriptor)
+        worker.channel.close()
+        status = os.waitpid(worker.pid, 0)[1]
+        if worker.job is not None:
+            how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"status {os.WEXITSTATUS(status)}"
+            self._done(worker.job, Lost(f"the process that worked on it ended with {how}"))
+
+    def end(self, why: str, count: int) -> None:
+        """Have the jobs that were begun undone, and wait for that."""
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
+            for worker in self._workers.values():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(worker.pid, signal.SIGTERM)
+            while any(worker.job is not None for worker in self._workers.values()):
+                self._read()
+            for number in range(self._begun, count):
+                self._done(number, Lost(f"{why} before it began"))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+    def close(self) -> None:
+        """Let the workers go: without a channel they end."""
+        for worker in self._workers.values():
+            worker.channel.close()
+        for worker in self._workers.values():
+            os.waitpid(worker.pid, 0)
+        self._workers.clear()
+        gc.unfreeze()
+
+
+def _serve(channel: socket.socket, job: Job) -> t.NoReturn:
+    """A worker's life: a number, a job, a message. It ends when its caller does, but not before its job."""
+    code = 1
+    try:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        # Whoever waits for the end of the module's output waits for the module alone.
+        null = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(null, descriptor)
+        os.close(null)
+
+        def tell(**message: t.Any) -> None:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                channel.sendall(json.dumps(message).encode() + b"\n")
+
+        @contextlib.contextmanager
+        def idle() -> t.Iterator[None]:
+            tell(idle=True)
+            try:
+                yield
+            finally:
+                tell(idle=False)
+
+        with channel.makefile("rb") as numbers:
+            for line in numbers:
+                try:
+                    tell(result=job(int(line), idle))
+                except Exception as error:  # noqa: BLE001  # pylint: disable=broad-except
+                    tell(lost=[f"{type(error).__name__}: {error}", traceback.format_exc()])
+        code = 0
+    finally:
+        os._exit(code)

@@ -1,0 +1,169 @@
+# Copyright (c) nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs in worker processes: how many at a time, what becomes of those that fail, and of all when a signal comes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.nomadic.lxc.plugins.module_utils import _pool
+from ansible_collections.nomadic.lxc.plugins.module_utils._signals import Interrupted, interruptible
+
+
+def results(count: int, job: _pool.Job, parallel: int = 2) -> list[t.Any]:
+    found: dict[int, t.Any] = {}
+
+    def done(number: int, result: t.Any) -> None:
+        assert number not in found
+        found[number] = result
+
+    _pool.run(count, job, parallel, done)
+    assert sorted(found) == list(range(count))
+    return [found[number] for number in range(count)]
+
+
+def children() -> list[str]:
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()
+
+
+@pytest.fixture(autouse=True)
+def no_child_is_left() -> t.Iterator[None]:
+    before = children()
+    yield
+    assert children() == before
+
+
+class Most:
+    """How many jobs were inside at the same time, counted by files."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def __call__(self, number: int, seconds: float = 0.1) -> int:
+        mine = self.place / str(number)
+        mine.touch()
+        most = 0
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            most = max(most, len(list(self.place.iterdir())))
+            time.sleep(0.005)
+        mine.unlink()
+        return most
+
+
+def test_every_job_is_done_once_and_in_another_process() -> None:
+    found = results(50, lambda number, _idle: [number, os.getpid(), "x" * 100000])
+    assert [it[0] for it in found] == list(range(50))
+    pids = {it[1] for it in found}
+    assert 1 <= len(pids) <= 2
+    assert os.getpid() not in pids
+
+
+def test_nothing_to_do() -> None:
+    assert results(0, lambda number, _idle: number) == []
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_only_so_many_at_a_time(tmp_path: Path, parallel: int) -> None:
+    inside = Most(tmp_path)
+    found = results(6, lambda number, _idle: inside(number), parallel)
+    assert max(found) <= parallel
+
+
+def test_those_that_wait_do_not_count(tmp_path: Path) -> None:
+    """All are waiting at the same time, however long it takes until they are."""
+
+    def job(number: int, idle: _pool.Idle) -> int:
+        with idle():
+            (tmp_path / str(number)).touch()
+            end = time.monotonic() + 60
+            while len(list(tmp_path.iterdir())) < 8 and time.monotonic() < end:
+                time.sleep(0.01)
+            return len(list(tmp_path.iterdir()))
+
+    assert results(8, job, 1) == [8] * 8
+
+
+def test_there_are_only_so_many_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_pool, "_WAITING", 2)
+
+    def job(_number: int, idle: _pool.Idle) -> int:
+        with idle():
+            time.sleep(0.1)
+        return os.getpid()
+
+    assert len(set(results(6, job, 1))) == 2
+
+
+def test_a_job_that_fails_is_lost_and_the_others_are_not() -> None:
+    def job(number: int, _idle: _pool.Idle) -> int:
+        if number == 1:
+            raise ValueError("wrong")
+        if number == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if number == 3:
+            os._exit(7)
+        return number
+
+    found = results(6, job, 1)
+    assert [found[number] for number in (0, 4, 5)] == [0, 4, 5]
+    assert str(found[1]) == "ValueError: wrong"
+    assert "test__pool.py" in found[1].fault
+    assert [str(found[number]) for number in (2, 3)] == [
+        "the process that worked on it ended with signal 9",
+        "the process that worked on it ended with status 7",
+    ]
+    assert found[2].fault is None
+
+
+def test_a_signal_lets_the_jobs_undo(tmp_path: Path) -> None:
+    def job(number: int, _idle: _pool.Idle) -> str:
+        try:
+            with interruptible():
+                (tmp_path / str(number)).touch()
+                time.sleep(60)
+        except Interrupted:
+            time.sleep(0.2)
+            return f"{number} is undone"
+        return "in vain"
+
+    def kill_us() -> None:
+        while len(list(tmp_path.iterdir())) < 2:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=kill_us).start()
+    began = time.monotonic()
+    found = results(4, job)
+    assert time.monotonic() - began < 30
+    assert found[:2] == ["0 is undone", "1 is undone"]
+    assert [str(it) for it in found[2:]] == ["the module was ended by signal 15 before it began"] * 2
+
+
+def test_a_worker_ends_its_job_when_its_caller_is_gone(tmp_path: Path) -> None:
+    def job(number: int, _idle: _pool.Idle) -> None:
+        (tmp_path / f"begun-{number}").touch()
+        time.sleep(0.5)
+        (tmp_path / f"done-{number}").touch()
+
+    child = os.fork()
+    if child == 0:
+        _pool.run(10, job, 2, lambda _number, _result: None)
+        os._exit(0)
+    while len(list(tmp_path.iterdir())) < 2:
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    while len(list(tmp_path.iterdir())) < 4:
+        time.sleep(0.05)
+    time.sleep(1)  # in which another job would begin
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["begun-0", "begun-1", "done-0", "done-1"]
