@@ -1,0 +1,422 @@
+# Copyright (c) nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""This collection, community.general.lxc_container and LXC's own tools, side by side in one run. Started by ``compare``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import threading
+import time
+import typing as t
+from dataclasses import dataclass, field
+
+import _chart
+
+OURS, PEER, TOOLS, BINDING, PING = (
+    "nomadic.lxc.lxc_task_group",
+    "community.general.lxc_container",
+    "lxc-copy and lxc-start",
+    "the binding, four threads",
+    "ansible.builtin.ping",
+)
+MAKE, SAME, LIMIT, STATS, REMOVE = "make and start", "no-op", "change one limit", "stats of all", "stop and remove"
+NUMBERS = (1, 10, 100)
+LONG = 100
+GROWTH = (1, 10, 50, 100, 200, 400)
+PEERS_PATH = "/var/lib/lxc"
+PREFIX = "bench"
+# What the template writes, without a network.
+OFFLINE = r"sed -i -e '/^lxc.net/d' -e '$a lxc.net.0.type = empty' "
+
+
+class Failed(Exception):
+    """A command that is measured failed: its time says nothing."""
+
+
+@dataclass
+class Bench:
+    """``times``: seconds, by what was done, who did it, and to how many."""
+
+    ansible: str
+    place: str
+    rounds: int
+    times: dict[tuple[str, str, int], list[float]] = field(default_factory=dict)
+    memory: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """Where the containers are that are not the peer's."""
+        return os.path.join(self.place, "lxc")
+
+    def timed(self, what: str, who: str, count: int, *command: str) -> None:
+        """Run a command and keep how long it took."""
+        began = time.perf_counter()
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        took = time.perf_counter() - began
+        if done.returncode != 0:
+            raise Failed(f"{who}, {what}, {count}: {' '.join(command)}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+        self.times.setdefault((what, who, count), []).append(took)
+        with open(os.path.join(self.place, "times.json"), "w", encoding="utf-8") as file:
+            json.dump([[*key, found] for key, found in self.times.items()], file)
+        print(f"  {what:<18} {who:<34} {count:4d}   {took:8.2f} s", flush=True)
+
+    def median(self, what: str, who: str, count: int) -> float:
+        """Seconds; not a number where it was not measured."""
+        found = self.times.get((what, who, count))
+        return statistics.median(found) if found else float("nan")
+
+    def play(self, what: str, who: str, count: int, module: str, options: t.Mapping[str, t.Any], loop: bool) -> None:
+        """Run a playbook of one task, as a whole command."""
+        task: dict[str, t.Any] = {module: options}
+        if loop:
+            task["loop"] = "{{ range(" + str(count) + ") | list }}"
+        # The implicit localhost would take the controller's own Python, which has no binding.
+        interpreter = {"ansible_python_interpreter": sys.executable}
+        play = [{"hosts": "localhost", "gather_facts": False, "vars": interpreter, "tasks": [task]}]
+        file = os.path.join(self.place, "play.json")
+        with open(file, "w", encoding="utf-8") as opened:
+            json.dump(play, opened)
+        self.timed(what, who, count, self.ansible, file)
+
+    # ---- who is measured
+
+    def ours(self, what: str, count: int) -> None:
+        """One call of lxc_task_group, or of lxc_task_stats."""
+        where = {"lxc_path": self.path, "alloc_dir": os.path.join(self.place, "alloc")}
+        group = {**where, "alloc_id": PREFIX, "kill_timeout": "1ms", "tasks": [{"name": "ours", "count": count}]}
+        declared = {**group, "template": "busybox", "backing_store": "overlay", "network_mode": "empty"}
+        options: dict[str, t.Any] = {
+            MAKE: declared,
+            SAME: declared,
+            LIMIT: {**declared, "memory_mb": 48 + len(self.times.get((LIMIT, OURS, count), []))},
+            REMOVE: {**group, "state": "absent", "purge": True, "prune_images": True},
+        }
+        if what == STATS:
+            self.play(what, OURS, count, "nomadic.lxc.lxc_task_stats", {**where, "interval": "0"}, False)
+        else:
+            self.play(what, OURS, count, OURS, options[what], False)
+
+    def peer(self, what: str, count: int) -> None:
+        """A loop over community.general.lxc_container."""
+        options = {"name": PREFIX + "-peer-{{ item }}", "template": "busybox", "state": "started"}
+        if what == REMOVE:
+            options = {"name": options["name"], "state": "absent"}
+        offline = os.path.join(self.place, "offline.conf")
+        with open(offline, "w", encoding="utf-8") as opened:
+            opened.write("lxc.net.0.type = empty\n")
+        self.play(what, PEER, count, PEER, options if what == REMOVE else {**options, "config": offline}, True)
+
+    def tools(self, what: str, count: int) -> None:
+        """A shell loop over LXC's own tools."""
+        line = {
+            MAKE: "lxc-copy -P $P -p $P -n base -N $n -s -B overlay; lxc-start -P $P -n $n",
+            SAME: "lxc-wait -P $P -n $n -s RUNNING -t 0",
+            LIMIT: "lxc-cgroup -P $P -n $n memory.limit_in_bytes 64M || lxc-cgroup -P $P -n $n memory.max 64M",
+            STATS: "lxc-info -P $P -n $n",
+            REMOVE: "lxc-stop -k -P $P -n $n; lxc-destroy -P $P -n $n",
+        }[what]
+        script = f"set -e; P={self.path}; for i in $(seq {count}); do n={PREFIX}-tool-$i; {line} >/dev/null 2>&1; done"
+        self.timed(what, TOOLS, count, "bash", "-c", script)
+
+    def binding(self, what: str, count: int) -> None:
+        """The same through liblxc's binding, four at a time; a process of its own, since it moves between control groups."""
+        self.timed(what, BINDING, count, sys.executable, __file__, "--binding", what, self.path, str(count))
+
+    def ping(self) -> None:
+        """What a playbook costs that does nothing."""
+        self.play("", PING, 0, PING, {}, False)
+
+    def base(self) -> None:
+        """Make the container from which the tools and the binding clone."""
+        os.makedirs(self.path, exist_ok=True)
+        commands = f"lxc-create -P {self.path} -n base -t busybox && {OFFLINE} {self.path}/base/config"
+        subprocess.run(["bash", "-c", commands], stdout=subprocess.DEVNULL, check=True)
+
+
+def by_binding(what: str, path: str, count: int) -> None:
+    """Clone one after the other, start by four threads; or stop and destroy."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import lxc
+
+    names = [f"{PREFIX}-bind-{number}" for number in range(count)]
+    if what == MAKE:
+        base = lxc.Container("base", path)
+        for name in names:
+            if not base.clone(name, flags=lxc.LXC_CLONE_SNAPSHOT, bdevtype="overlay", config_path=path):
+                sys.exit(f"{name} was not cloned")
+
+    def one(name: str) -> bool:
+        container = lxc.Container(name, path)
+        return bool(container.start() if what == MAKE else container.stop() and container.destroy())
+
+    with ThreadPoolExecutor(4) as threads:
+        if not all(threads.map(one, names)):
+            sys.exit("liblxc failed")
+
+
+class Memory(threading.Thread):
+    """Looks at the processes of a module while it runs: the peak of its own, and the sum of all with its workers; MiB."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.own = self.all = 0.0
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        """Look until it is told to end."""
+        while not self.ended.wait(0.05):
+            found = [pid for pid in os.listdir("/proc") if pid.isdigit() and self._is_ours(pid)]
+            self.own = max([self.own, *(self._kibibytes(pid, "status", "VmHWM") / 1024 for pid in found)])
+            self.all = max(self.all, sum(self._kibibytes(pid, "smaps_rollup", "Pss") for pid in found) / 1024)
+
+    @staticmethod
+    def _is_ours(pid: str) -> bool:
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")
+        except OSError:
+            return False
+        return b"python" in words[0] and any(b"AnsiballZ_lxc_task_group" in word for word in words[1:2])
+
+    @staticmethod
+    def _kibibytes(pid: str, file: str, key: str) -> int:
+        try:
+            with open(f"/proc/{pid}/{file}", encoding="ascii") as opened:
+                return next((int(line.split()[1]) for line in opened if line.startswith(f"{key}:")), 0)
+        except OSError:
+            return 0
+
+
+def measure(bench: Bench, most: int) -> None:
+    """All of it: what is short several times, in turns; the peer's hundred once, and last, since it takes the longest."""
+    bench.ping()
+    bench.times.clear()  # that one has warmed up
+    bench.base()
+    for count in NUMBERS:
+        print(f"{count} containers", flush=True)
+        for turn in range(bench.rounds):
+            in_turn(bench, count, (MAKE, SAME, REMOVE) if count == 1 or (count < LONG and turn == 0) else ())
+    print("growth", flush=True)
+    for count in [number for number in GROWTH if number not in NUMBERS and number <= most]:
+        memory = Memory()
+        memory.start()
+        for what in (MAKE, SAME, LIMIT, REMOVE):
+            bench.ours(what, count)
+        memory.ended.set()
+        memory.join()
+        bench.memory = {"count": count, "own": memory.own, "all": memory.all}
+    in_turn(bench, LONG, (MAKE, SAME, REMOVE))
+
+
+def in_turn(bench: Bench, count: int, peers: t.Sequence[str]) -> None:
+    """Everything once, and of the peer these."""
+    for what in (MAKE, SAME, LIMIT, STATS, REMOVE):
+        bench.ping()
+        bench.ours(what, count)
+        bench.tools(what, count)
+        if what in (MAKE, REMOVE):
+            bench.binding(what, count)
+        if what in peers:
+            bench.peer(what, count)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A number that must not be exceeded, or must at least be reached."""
+
+    what: str
+    found: float
+    bound: float
+    least: bool = False
+    unit: str = ""
+
+    @property
+    def met(self) -> bool:
+        """Whether it is."""
+        return self.found >= self.bound if self.least else self.found <= self.bound
+
+
+def goals(bench: Bench) -> list[Goal]:
+    """What must hold."""
+    ping = bench.median("", PING, 0)
+    made = bench.median(MAKE, OURS, 100)
+    alone = made - ping
+    return [
+        Goal("peer / ours, make and start 100", bench.median(MAKE, PEER, 100) / made, 40, least=True),
+        Goal("ours less ping / shell loop of the tools, make and start 100", alone / bench.median(MAKE, TOOLS, 100), 1),
+        Goal("ours less ping / binding on four threads, make and start 100", alone / bench.median(MAKE, BINDING, 100), 3),
+        Goal("ours / ping, no-op over 100", bench.median(SAME, OURS, 100) / ping, 1.3),
+        Goal("peer / ours, no-op over 100", bench.median(SAME, PEER, 100) / bench.median(SAME, OURS, 100), 10, least=True),
+        Goal("ours / ping, one limit of 100 that run", bench.median(LIMIT, OURS, 100) / ping, 1.5),
+        Goal("peer / ours, stop and remove 100", bench.median(REMOVE, PEER, 100) / bench.median(REMOVE, OURS, 100), 20, least=True),
+        *(
+            [Goal(f"memory of the module with {bench.memory['count']:g} tasks", bench.memory["own"], 150, unit=" MiB")]
+            if bench.memory
+            else []
+        ),
+    ]  # fmt: skip
+
+
+def machine() -> list[str]:
+    """What it was measured on."""
+    with open("/proc/meminfo", encoding="ascii") as file:
+        memory = int(file.readline().split()[1]) / 1024 / 1024
+    with open("/proc/cpuinfo", encoding="ascii") as file:
+        models = {line.partition(":")[2].strip() for line in file if line.startswith("model name")}
+    with open("/etc/os-release", encoding="utf-8") as file:
+        system = next(line.partition("=")[2].strip().strip('"') for line in file if line.startswith("PRETTY_NAME"))
+    liblxc = subprocess.run(["lxc-ls", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    load = " ".join(f"{value:.1f}" for value in os.getloadavg())
+    return [
+        f"{os.cpu_count()} CPUs ({', '.join(sorted(models)) or platform.machine()}), {memory:.0f} GiB of memory",
+        f"{system}, kernel {platform.release()}, LXC {liblxc}, Python {platform.python_version()}",
+        f"load averages at the end: {load}",
+    ]
+
+
+def table(bench: Bench) -> list[str]:
+    """All medians, and how many times ours each is."""
+    whos = (OURS, PEER, TOOLS, BINDING)
+    lines = ["| what | tasks | " + " | ".join(whos) + " |", "|---|---:|" + "---:|" * len(whos)]
+    counts = sorted({count for _what, who, count in bench.times if who == OURS})
+    for what in (MAKE, SAME, LIMIT, STATS, REMOVE):
+        for count in counts:
+            ours = bench.median(what, OURS, count)
+            cells = []
+            for who in whos:
+                took = bench.median(what, who, count)
+                ratio = "" if who == OURS else f" ({took / ours:.2f})"
+                cells.append("" if took != took else f"{took:.2f} s{ratio}")  # noqa: PLR0124 - not a number
+            if any(cells):
+                lines.append(f"| {what} | {count} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def page(bench: Bench) -> str:
+    """The documentation's page."""
+    judged = goals(bench)
+    ping = bench.median("", PING, 0)
+    lines = [
+        f"<!--\n{_chart.LICENCE}\n-->",
+        "",
+        "# Benchmark",
+        "",
+        (
+            "Written by `tests/benchmark/compare`, which measures all of it in one run. Times are of whole commands:"
+            " `ansible-playbook` with one task, or a shell loop. They are of that host at that moment. The ratios are what counts."
+        ),
+        "",
+        *(f"- {line}" for line in machine()),
+        f"- `{PING}`, a playbook that does nothing: {ping:.2f} s",
+        *(
+            [
+                (
+                    f"- memory with {bench.memory['count']:g} tasks: {bench.memory['own']:.0f} MiB at most in one process of the module,"
+                    f" {bench.memory['all']:.0f} MiB in all of them with shared pages counted once"
+                )
+            ]
+            if bench.memory
+            else []
+        ),
+        "",
+        "![Seconds to make and start, over the number of tasks](benchmark.svg)",
+        "",
+        "## Goals",
+        "",
+        "| ratio | found | goal | |",
+        "|---|---:|---:|---|",
+        *(
+            f"| {it.what} | {it.found:.2f}{it.unit} | {'at least' if it.least else 'at most'} {it.bound:g}{it.unit}"
+            f" | {'met' if it.met else 'missed'} |"
+            for it in judged
+        ),
+        "",
+        "## Seconds",
+        "",
+        (
+            f"Medians of {bench.rounds} runs for up to 100 tasks, of one run for more, and of one run for {PEER} with 10 and 100."
+            " In brackets, how many times as long as this collection. A no-op of the tools asks each container for its state; their"
+            " stats are what `lxc-info` tells. community.general can't change a limit of a running container, and tells no stats."
+        ),
+        "",
+        *table(bench),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def pictured(bench: Bench) -> dict[str, list[tuple[int, float]]]:
+    """What is drawn: how each grows with the number of tasks."""
+    wanted = {
+        "community.general, make": (MAKE, PEER),
+        "LXC's tools, make": (MAKE, TOOLS),
+        "nomadic.lxc, make": (MAKE, OURS),
+        "the binding, make": (MAKE, BINDING),
+        "community.general, no-op": (SAME, PEER),
+        "nomadic.lxc, no-op": (SAME, OURS),
+    }
+    found: dict[str, list[tuple[int, float]]] = {}
+    for name, (what, who) in wanted.items():
+        counts = sorted(count for did, by, count in bench.times if (did, by) == (what, who))
+        if counts:
+            found[name] = [(count, bench.median(what, who, count)) for count in counts]
+    return found
+
+
+def clean(bench: Bench) -> None:
+    """Remove what a run that failed has left."""
+    for path, prefix in ((bench.path, ""), (PEERS_PATH, f"{PREFIX}-peer-")):
+        names = [name for name in os.listdir(path) if name.startswith(prefix)] if os.path.isdir(path) else []
+        # What others were cloned from comes last.
+        for name in sorted(names, key=lambda name: name == "base"):
+            if os.path.isfile(os.path.join(path, name, "config")):
+                subprocess.run(["lxc-stop", "-k", "-P", path, "-n", name], stderr=subprocess.DEVNULL, check=False)
+                subprocess.run(["lxc-destroy", "-P", path, "-n", name], stdout=subprocess.DEVNULL, check=False)
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        points = [line.split()[4] for line in file]
+    for point in points:
+        if point.startswith(bench.place):
+            subprocess.run(["umount", point], check=False)
+    for name in ("lxc", "alloc"):
+        shutil.rmtree(os.path.join(bench.place, name), ignore_errors=True)
+
+
+def main() -> None:
+    """Measure, write the page and the picture, print the page."""
+    if sys.argv[1:2] == ["--binding"]:
+        by_binding(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+        return
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ansible", required=True, help="the command ansible-playbook")
+    parser.add_argument("--place", required=True, help="a directory for the containers")
+    parser.add_argument("--docs", required=True, help="where the page and the picture go")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--most", type=int, default=400)
+    options = parser.parse_args()
+    bench = Bench(options.ansible, options.place, options.rounds)
+    try:
+        measure(bench, options.most)
+    except Failed as failed:
+        sys.exit(f"failed: {failed}")
+    finally:
+        clean(bench)
+    os.makedirs(options.docs, exist_ok=True)
+    text = page(bench)
+    with open(os.path.join(options.docs, "benchmark.md"), "w", encoding="utf-8") as file:
+        file.write(text)
+    with open(os.path.join(options.docs, "benchmark.svg"), "w", encoding="utf-8") as file:
+        file.write(_chart.chart("Seconds over the number of tasks", pictured(bench)))
+    print(text)
+    sys.exit(0 if all(it.met for it in goals(bench)) else 1)
+
+
+if __name__ == "__main__":
+    main()
