@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
+---
 module: lxc_task_group
 short_description: Run many LXC containers as declarative tasks, in one call
 version_added: 0.1.0
@@ -543,6 +544,7 @@ seealso:
 """
 
 EXAMPLES = r"""
+---
 - name: Run a hundred workers from one image
   nomadic.lxc.lxc_task_group:
     alloc_id: blue
@@ -604,6 +606,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+---
 tasks:
   description:
     - What became of each task, in the order of the list. Tasks that O(exclusive) removed come last.
