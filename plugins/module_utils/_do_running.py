@@ -19,6 +19,8 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work, unl
 
 # See pty(7). Each container has one for each of its terminals, lxc.tty.max, and one for its console.
 _PTY_MAX = "/proc/sys/kernel/pty/max"
+# What liblxc says where the kernel gives it none (terminal.c, conf.c).
+_NO_TERMINAL = re.compile(r"Failed to (allocate|create) (tty|ttys|console|terminal)\b")
 
 
 def start(work: Work, step: _steps.Start) -> None:
@@ -38,7 +40,7 @@ def start(work: Work, step: _steps.Start) -> None:
 
 def start_hint(words: str, memory_mb: int | None, pty_max: str) -> str | None:
     """What may help against a start that failed, by liblxc's words. ``pty_max``: the text of the kernel's setting."""
-    if "Failed to allocate tty" in words or "Failed to create tty" in words:
+    if _NO_TERMINAL.search(words):
         return (
             f"the host may be out of pseudo terminals: raise kernel.pty.max, which is {pty_max.strip() or 'unknown'},"
             " or give tasks fewer with lxc.tty.max in lxc_config"
