@@ -49,12 +49,19 @@ need_packages() {
     fi
 }
 
+# all_of REQUIREMENTS: prints that file of tests/, and what it includes.
+all_of() {
+    local file
+    cat "$root/tests/$1"
+    sed -n 's/^-r //p' "$root/tests/$1" | while read -r file; do all_of "$file"; done
+}
+
 # need_venv NAME REQUIREMENTS [OPTION...]: makes the virtual environment of exactly these packages, once, and sets `venv` to it.
-# OPTIONs are those of `python3 -m venv`.
+# OPTIONs are those of `python3 -m venv`. Its Python is `venv_python`, or else the system's.
 need_venv() {
-    local name=$1 requirements=$2 log=$cache/pip-$1.log key
+    local name=$1 requirements=$2 log=$cache/pip-$1.log key interpreter=${venv_python:-$python}
     shift 2
-    key=$({ "$python" --version && cat "$root"/tests/requirements*.txt; } | sha256sum | cut -c 1-12)
+    key=$({ "$interpreter" --version && all_of "$requirements"; } | sha256sum | cut -c 1-12)
     venv=$cache/venv-$name-$key
     exec 8>"$cache/venv-$name.lock"
     flock 8
@@ -63,7 +70,7 @@ need_venv() {
         # Those of other requirements may be in use by another run: only what was not used for a week goes.
         find "$cache" -mindepth 1 -maxdepth 1 -name "venv-$name-*" -mtime +7 -exec rm -rf {} +
         rm -rf "$venv"
-        "$python" -m venv "$@" "$venv" >"$log" 2>&1 || die "can't make the Python environment: $(tail -n 1 "$log")"
+        "$interpreter" -m venv "$@" "$venv" >"$log" 2>&1 || die "can't make the Python environment: $(tail -n 1 "$log")"
         if ! "$venv/bin/pip" install --disable-pip-version-check -r "$root/tests/$requirements" >"$log" 2>&1; then
             die "can't install the Python packages of tests/$requirements, is the network there?" \
                 "($(grep -m 1 '^ERROR' "$log")) All of pip's output is in $log."
@@ -72,6 +79,49 @@ need_venv() {
     fi
     touch "$venv"
     exec 8>&-
+}
+
+# need_folder PACKAGE==VERSION: has that package alone lie in a folder for PYTHONPATH, whatever Python it asks for, and sets
+# `folder` to it. Uses the pip of the virtual environment `venv`.
+need_folder() {
+    local log=$cache/pip-${1%%=*}.log
+    folder=$cache/package-$1
+    exec 8>"$folder.lock"
+    flock 8
+    if [ ! -e "$folder/.complete" ]; then
+        rm -rf "$folder"
+        "$venv/bin/pip" install --disable-pip-version-check --target "$folder" --no-deps --ignore-requires-python "$1" >"$log" 2>&1 ||
+            die "can't install $1, is the network there? ($(grep -m 1 '^ERROR' "$log")) All of pip's output is in $log."
+        : >"$folder/.complete"
+    fi
+    exec 8>&-
+}
+
+# python_of VERSION...: prints the path of the first of these Pythons that is here, the system's or one that pyenv has built. Its
+# shims won't do: they stand for Pythons that are not there, too.
+python_of() {
+    local version candidate
+    for version; do
+        for candidate in "$python" "${PYENV_ROOT:-${HOME:-/root}/.pyenv}/versions/$version".*/bin/python3; do
+            [ -x "$candidate" ] || continue
+            [ "$("$candidate" -c 'import sys; print("%d.%d" % sys.version_info[:2])')" = "$version" ] || continue
+            printf '%s\n' "$candidate"
+            return 0
+        done
+    done
+    return 1
+}
+
+# need_core VERSION: sets `venv` to a virtual environment with that ansible-core. Returns 3 if no Python here takes it.
+need_core() {
+    local venv_python
+    case "$1" in
+    2.19) need_venv test requirements.txt ;;
+    *)
+        venv_python=$(python_of 3.12 3.13 3.14) || return 3
+        need_venv "ansible-$1" "requirements-ansible-$1.txt"
+        ;;
+    esac
 }
 
 # need_debian: makes the root file system of a small Debian, of this host's release and with Python, once, and sets `debian` to

@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import settings
 
 # A busy host is no fault of an example; a failing one is printed, and is kept nowhere in the tree.
 settings.register_profile("nomadic.lxc", deadline=None, database=None, print_blob=True)
-settings.load_profile("nomadic.lxc")
+# For the same tests under many versions of libraries.
+settings.register_profile("few", settings.get_profile("nomadic.lxc"), max_examples=10)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "nomadic.lxc"))
