@@ -486,7 +486,7 @@ EXAMPLES = r"""
     volumes:
       - /srv/cache:srv/cache
       # A relative source is relative to the task's directory.
-      - local/site:srv/site
+      - local:srv/site
     mounts:
       - source: /etc/ssl/certs
         target: /etc/ssl/certs
@@ -501,6 +501,8 @@ EXAMPLES = r"""
     template: busybox
     network_mode: bridge
     network_link: lxcbr0
+    # The init of the busybox template would ask DHCP for another address.
+    init: /bin/busybox httpd -f -h /local
     environment:
       APP_MODE: production
       APP_TOKEN: "{{ app_token }}"
