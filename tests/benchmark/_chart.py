@@ -35,7 +35,7 @@ def _label(value: float) -> str:
 def chart(title: str, series: Series) -> str:
     """The picture. Every series has its own colour and mark, and its name stands at the right."""
     points = [point for every in series.values() for point in every]
-    across, up = _decades(1, max(number for number, _ in points)), _decades(*_range([took for _, took in points]))
+    across, up = _decades(1, max(point[0] for point in points)), _decades(*_range([point[1] for point in points]))
 
     def x(number: float) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * math.log10(number / across[0]) / math.log10(across[-1] / across[0])

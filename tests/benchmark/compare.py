@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import shutil
@@ -295,7 +296,7 @@ def table(bench: Bench) -> list[str]:
             for who in whos:
                 took = bench.median(what, who, count)
                 ratio = "" if who == OURS else f" ({took / ours:.2f})"
-                cells.append("" if took != took else f"{took:.2f} s{ratio}")  # noqa: PLR0124 - not a number
+                cells.append("" if math.isnan(took) else f"{took:.2f} s{ratio}")
             if any(cells):
                 lines.append(f"| {what} | {count} | " + " | ".join(cells) + " |")
     return lines
