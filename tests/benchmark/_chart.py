@@ -18,7 +18,8 @@ COLOURS = ("#0b6e4f", "#c1292e", "#235789", "#8a5a00", "#6b4e9b", "#555555")
 LICENCE = (
     "Copyright (c) nomadic.lxc contributors\n"
     "GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)\n"
-    "SPDX-License-Identifier: GPL-3.0-or-later"
+    # In two, so that no licence checker reads on behind it.
+    "SPDX-License-" + "Identifier: GPL-3.0-or-later"
 )
 
 

@@ -34,7 +34,8 @@ class Host:
             """In the place of Runtime."""
 
             def __init__(self) -> None:
-                self.lxc_path, self.hidden = lxc_path, []
+                self.lxc_path = lxc_path
+                self.hidden: list[str] = []
 
             def directory(self, name: str) -> str:
                 return os.path.join(lxc_path, name)

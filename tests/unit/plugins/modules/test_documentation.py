@@ -135,7 +135,9 @@ def faults(shown: t.Iterable[Call]) -> list[str]:
             continue
         for name in sorted(SPECS) if module == GROUP else [module]:
             # A default of the group need not be a whole call.
-            needed = {key: [] for key, row in SPECS[name].items() if row.get("required") and module == GROUP}
+            needed: dict[str, t.Any] = {
+                key: [] for key, row in SPECS[name].items() if row.get("required") and module == GROUP
+            }
             messages = ArgumentSpecValidator(SPECS[name]).validate({**needed, **options}).error_messages
             found.extend(f"{module} {dict(options)}: {message}" for message in messages)
     return found
