@@ -98,9 +98,17 @@ def remove_monitor_cgroups(
                 if other != container_name and taken(other):
                     continue
                 with contextlib.suppress(OSError):
-                    os.rmdir(os.path.join(directory, name))
-                    removed.append(os.path.join(directory, name))
+                    group = os.path.join(directory, name)
+                    # Where lxc-attach put its processes on v2: it may outlive them, and keeps its parent.
+                    for leaf in _leaves_of_attach(group):
+                        os.rmdir(leaf)
+                    os.rmdir(group)
+                    removed.append(group)
     return sorted(removed)
+
+
+def _leaves_of_attach(group: str) -> list[str]:
+    return [entry.path for entry in os.scandir(group) if entry.name.split("-")[0] == ".lxc" and entry.is_dir()]
 
 
 def _leftovers(directory: str, container_name: str, payload: bool) -> list[str]:

@@ -66,6 +66,8 @@ def parse_handle(text: str) -> Handle:
     fault = container_name_fault(name) or path_fault(path)
     if fault is None and not plain(path):
         fault = "LxcPath has a character in it that no path has"
+    if fault is None and pid in (0, 1):
+        fault = "InitPid 1 is the host's own init" if pid == 1 else "InitPid 0 is no process"
     # Any other number will do: whose process it is, liblxc is asked again.
     if fault is None and pid is not None and abs(pid) > LONGEST:
         fault = "InitPid is no number of 64 bits"

@@ -722,10 +722,16 @@ def test_what_is_not_empty_stays(tmp_path: Path) -> None:
 
 
 def test_a_payload_is_removed_only_if_asked(tmp_path: Path) -> None:
-    root = monitors(tmp_path, "lxc.payload.web", "lxc.payload.web2")
+    root = monitors(tmp_path, "lxc.payload.web/.lxc", "lxc.payload.web/.lxc-1", "lxc.payload.web2")
     assert remove_monitor_cgroups("web", lambda _name: False, root=root) == []
     remove_monitor_cgroups("web", lambda _name: False, root=root, payload=True)
     assert left(tmp_path) == ["lxc.payload.web2"]
+
+
+def test_a_payload_with_cgroups_of_its_own_stays(tmp_path: Path) -> None:
+    root = monitors(tmp_path, "lxc.payload.web/.lxc", "lxc.payload.web/init.scope")
+    assert remove_monitor_cgroups("web", lambda _name: False, root=root, payload=True) == []
+    assert left(tmp_path) == ["lxc.payload.web"]
 
 
 def test_a_directory_of_ones_own_is_searched_too(tmp_path: Path) -> None:

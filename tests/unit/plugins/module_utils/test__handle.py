@@ -75,9 +75,7 @@ def test_is_written_as_go_writes_it(handle: Handle, text: str) -> None:
         # of two, the last
         ('{"ContainerName":"web","LxcPath":"/l","ContainerName":"db"}', Handle("db", "/l", -1, None)),
         ('{"ContainerName":"w\\u0065b","LxcPath":"\\/l"}', Handle("web", "/l", -1, None)),
-        # any number is taken for a pid: liblxc is asked which it is
-        ('{"ContainerName":"web","InitPid":0,"LxcPath":"/l"}', Handle("web", "/l", 0, None)),
-        ('{"ContainerName":"web","InitPid":1,"LxcPath":"/l"}', Handle("web", "/l", 1, None)),
+        # any number is taken for a pid but those that no task can have: liblxc is asked which it is
         ('{"ContainerName":"web","InitPid":-2,"LxcPath":"/l"}', Handle("web", "/l", -2, None)),
         ('{"ContainerName":"web","InitPid":4294967296,"LxcPath":"/l"}', Handle("web", "/l", 2**32, None)),
         # one that this collection did not make
@@ -121,6 +119,8 @@ def fields(**changed: t.Any) -> str:
         fields(InitPid="4242"),
         fields(InitPid=4242.0),
         fields(InitPid=True),
+        fields(InitPid=0),
+        fields(InitPid=1),
         fields(InitPid=float("inf")),
         fields(InitPid=2**63),
         fields(KillTimeout="5s"),
