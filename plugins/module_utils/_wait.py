@@ -158,11 +158,13 @@ class _Waiting:
         told = self._host.told(former)
         if told is not None and told.state not in _RUNS:
             return told
-        if told is None and age < _TELLING and self._host.tells(former) and alive(self._monitors.get(name)):
+        untold = told is None and self._host.tells(former) and alive(self._monitors.get(name))
+        if untold and age < _TELLING:
             return None
         now = self._host.look(name)
         if now.state not in _RUNS:
-            return None if told is not None and age < _REBOOTING else now
+            # From another network namespace a task that reboots looks stopped, until it has its new init.
+            return None if (untold or told is not None) and age < _REBOOTING else now
         if now.init is None or now.init == former.init:
             return None
         # A pid that was given away again is not the container's.

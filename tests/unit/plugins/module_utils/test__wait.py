@@ -226,6 +226,17 @@ def test_a_reboot_that_the_hook_tells_is_waited_for_while_it_is_down(start: t.Ca
     assert (views, list(noticed), in_time) == ([KNOWN], ["web"], True)
 
 
+def test_a_reboot_that_looks_stopped_before_the_hook_tells(start: t.Callable[[], InitId], doom: Doom) -> None:
+    first, second = start(), start()
+    running, again = view("web", "running", first), view("web", "running", second)
+    # As from another network namespace, on a host too busy for the hook.
+    host = Host(web=[STOPPED, STOPPED, again])
+    host.hooks["web"] = [None]
+    doom(first)
+    views, noticed, in_time = for_exit([running], host, 2.0)
+    assert (views, noticed, in_time) == ([again], {}, False)
+
+
 def test_a_reboot_that_does_not_come_up_is_an_end(
     start: t.Callable[[], InitId], doom: Doom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
