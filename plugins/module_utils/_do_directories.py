@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.nomadic.lxc.plugins.module_utils import _lock, _mounts, _steps, _tree, _work
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
+from ansible_collections.nomadic.lxc.plugins.module_utils._observe import other_tasks
 from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work, remove_if_empty
 
 
@@ -101,15 +102,6 @@ def remove_empty_alloc(place: Layout) -> None:
         if os.path.isdir(place.root) and set(os.listdir(place.root)) <= {os.path.basename(place.alloc)}:
             _tree.remove(place.alloc, _mounts.read_mount_points())
             remove_if_empty(place.root)
-
-
-def other_tasks(place: Layout) -> bool:
-    """Whether an alloc has directories of other tasks."""
-    try:
-        names = {entry.name for entry in os.scandir(place.root) if entry.is_dir(follow_symlinks=False)}
-    except FileNotFoundError:
-        return False
-    return bool(names - {os.path.basename(place.alloc), os.path.basename(place.task)})
 
 
 def _unmount(path: str) -> None:

@@ -15,10 +15,11 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _steps, _tree
-from ansible_collections.nomadic.lxc.plugins.module_utils._do_directories import alloc_lock, other_tasks
+from ansible_collections.nomadic.lxc.plugins.module_utils._do_directories import alloc_lock
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import Idmap
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import SHIFTING, Layout
+from ansible_collections.nomadic.lxc.plugins.module_utils._observe import other_tasks
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
 from ansible_collections.nomadic.lxc.plugins.module_utils._shift import inwards, outwards, shift_tree
 from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work

@@ -233,7 +233,7 @@ def _ids(spec: TaskSpec, place: Layout) -> dict[str, t.Any]:
     seen: dict[str, t.Any] = {
         "directory_ids": ids,
         "directory_ids_mixed": mixed,
-        "other_tasks": {name: _directory_ids(os.path.join(place.root, name))[0] or 0 for name in _other_tasks(place)},
+        "other_tasks": {name: _directory_ids(os.path.join(place.root, name))[0] or 0 for name in other_tasks(place)},
     }
     if not spec.options["unprivileged"]:
         return seen
@@ -263,7 +263,7 @@ def _directory_ids(task: str) -> tuple[int | None, bool]:
     return found.st_gid, found.st_gid != 0 and stat.S_IMODE(found.st_mode) == SHIFTING
 
 
-def _other_tasks(place: Layout) -> list[str]:
+def other_tasks(place: Layout) -> list[str]:
     """The other tasks that have a directory in the alloc."""
     try:
         names = [entry.name for entry in os.scandir(place.root) if entry.is_dir(follow_symlinks=False)]
