@@ -28,9 +28,10 @@ ip link add lxcbr0 type bridge
 ip address add 10.77.3.1/24 dev lxcbr0
 ip link set lxcbr0 up
 
-# Containers that a test left running end with their monitors; so do their control groups, once they are empty.
+# Containers that a test left running end with their monitors; so do their control groups, once they are empty. It is a failure
+# to leave one.
 kill_leftovers() {
-    local network process name names=()
+    local code=$? network process name names=()
     network=$(readlink /proc/self/ns/net)
     for process in /proc/[0-9]*; do
         [ "$(readlink "$process/ns/net" 2>/dev/null)" = "$network" ] || continue
@@ -41,10 +42,12 @@ kill_leftovers() {
         kill -KILL "${process#/proc/}" 2>/dev/null || true
     done
     [ ${#names[@]} -gt 0 ] || return 0
+    echo "_private_network.sh: left running, and now killed: ${names[*]}" >&2
     sleep 1
     for name in "${names[@]}"; do
         find /sys/fs/cgroup -depth \( -path "*/lxc.payload.$name*" -o -path "*/lxc.monitor.$name*" \) -type d -exec rmdir {} + 2>/dev/null || true
     done
+    [ "$code" != 0 ] || exit 1
 }
 trap kill_leftovers EXIT
 trap 'exit 130' INT
