@@ -3,18 +3,41 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=bash
 #
-# _integration.sh [TARGET...]: runs the integration targets, all of them if none is named, where it is started: in a private
-# network. scripts/test, which starts it, hands over `work`, `collection` and `venv`.
+# _integration.sh QUEUE: runs integration targets where it is started, in a private network: one after another, it takes the
+# first line off QUEUE, a file that others may take from as well, until there is none. A line is a version of ansible-core and a
+# target. scripts/test, which starts it, hands over `work` and `collection`, a tree that no other ansible-test runs in.
 #
-# The traces of containers are compared here, where mounts and links of the tests would be seen.
+# Mounts, links, addresses and routes are compared here, where those of the tests would be seen; all else is there for every
+# target that runs, and is compared at the end of all lanes.
 set -euo pipefail
 program=scripts/test
 # shellcheck source=scripts/_lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/_lib.sh"
-: "${work:?}" "${collection:?}" "${venv:?}"
+: "${work:?}" "${collection:?}"
+queue=$1
 
-"$collection/tests/nothing-left" save "$work/integration.traces"
+# next_target: sets `core` and `target` to the first line of the queue, and takes it off. Fails if there is none.
+next_target() {
+    exec 8>"$queue.lock"
+    flock 8
+    read -r core target <"$queue" || target=
+    sed -i 1d "$queue"
+    exec 8>&-
+    [ -n "$target" ]
+}
+
+export NOTHING_LEFT_IGNORE="^(cgroup|monitor|entry) ${NOTHING_LEFT_IGNORE:+|$NOTHING_LEFT_IGNORE}"
+traces=$(mktemp "$work/traces.XXXXXX")
+"$collection/tests/nothing-left" save "$traces"
 failed=0
-ansible_test integration --color no --allow-destructive --continue-on-error "$@" || failed=1
-"$collection/tests/nothing-left" check "$work/integration.traces" || failed=1
+while next_target; do
+    start=$SECONDS
+    result=passed
+    log=$work/$target-$core.log
+    need_core "$core"
+    PATH=$venv/bin:$PATH ansible_test integration --color no --allow-destructive "$target" >"$log" 2>&1 || result=FAILED
+    [ "$result" = passed ] || { failed=1; cat "$log"; }
+    printf '%-24s %s  %s %4d s  %s\n' "$target" "$core" "$result" $((SECONDS - start)) "$(grep -E '^[^ ]+ +: ok=' "$log" | tail -n 1 | tr -s ' ' | cut -d ' ' -f 3-)"
+done
+"$collection/tests/nothing-left" check "$traces" || failed=1
 exit "$failed"
