@@ -570,7 +570,7 @@ EXAMPLES = r"""
       - name: web
         count: 2
         volumes:
-          - local/site:srv/site
+          - local:srv/site
       - name: db
         memory_mb: 512
         kill_timeout: 30s

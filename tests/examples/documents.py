@@ -5,7 +5,7 @@
 
 An example is a code block in YAML or of a console. Beside what a reader sees, a comment of the document can hold
 - ``check:`` and YAML: tasks that look whether the text around the example is right;
-- ``again``: the example before is run once more, and must change nothing.
+- ``again:``: the example before, which a check may follow, is run once more, and must change nothing.
 In Markdown such a comment is ``<!-- check:`` to ``-->``, and ``<!-- file: PATH -->`` says that the block below is a file of the
 reader's. In reStructuredText a comment is an indented block below ``..``, and a file has a ``:caption:``, its path.
 """
@@ -24,7 +24,8 @@ import yaml
 class Example(t.NamedTuple):
     """One piece of a document.
 
-    kind: ``plays``, ``tasks``, ``commands`` (a console block), ``file`` or ``again``.
+    kind: ``plays``, ``tasks``, ``check`` (tasks that the reader does not see), ``commands`` (a console block), ``file`` or
+    ``again``.
     caption: the path of a ``file`` in the reader's own project, else empty.
     """
 
@@ -39,12 +40,14 @@ class DocumentError(Exception):
 
 
 _FENCE = re.compile(r"(?:^<!-- file: (\S+) -->\n)?^```(yaml|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_MARKDOWN_COMMENT = re.compile(r"^<!--\s*(again|check:)[ \t]*\n?(.*?)-->$", re.MULTILINE | re.DOTALL)
+_MARKDOWN_COMMENT = re.compile(r"^<!--\s*(again|check):[ \t]*\n?(.*?)-->$", re.MULTILINE | re.DOTALL)
 _DIRECTIVE = re.compile(
     r"^([ ]*)\.\. code-block:: (yaml|console)\n((?:\1 +:[a-z-]+:.*\n)*)((?:\1 +.*\n|[ \t]*\n)+)", re.MULTILINE
 )
-_RST_COMMENT = re.compile(r"^\.\.\n  (again|check:)\n((?:  .*\n|[ \t]*\n)*)", re.MULTILINE)
+_RST_COMMENT = re.compile(r"^\.\.\n  (again|check):\n((?:  .*\n|[ \t]*\n)*)", re.MULTILINE)
 _CAPTION = re.compile(r":caption: (\S+)$", re.MULTILINE)
+# A comment in EXAMPLES of a plugin: its first line says what it is, and an inventory follows, a mapping of groups.
+_COMMENTED_INVENTORY = re.compile(r"^# .*inventory.*\n#\n((?:# [ \w].*\n)+)", re.MULTILINE | re.IGNORECASE)
 _COMMENTED_COMMAND = re.compile(r"^#\s+(ansible(?:-[a-z]+)? .*)$", re.MULTILINE)
 
 
@@ -83,7 +86,10 @@ def _example(path: Path, line: int, language: str, text: str, caption: str = "")
         return Example(line, "file", text, caption)
     if language == "console":
         return Example(line, "commands", text)
-    return Example(line, _yaml_kind(text, f"{path}:{line}"), text)
+    kind = _yaml_kind(text, f"{path}:{line}")
+    if language == "check" and kind != "tasks":
+        raise DocumentError(f"{path}:{line}: a check has tasks")
+    return Example(line, "check" if language == "check" else kind, text)
 
 
 def examples(path: Path) -> list[Example]:
@@ -109,17 +115,19 @@ def examples(path: Path) -> list[Example]:
         seen = source.count("code-block:: yaml") + source.count("code-block:: console")
     else:
         return _of_plugin(path, source)
-    blocks = sum(example.kind != "again" for example in found)
-    checks = source.count("check:\n")
-    if blocks != seen + checks:
-        raise DocumentError(f"{path}: {seen} blocks and {checks} checks, of which {blocks} were understood")
+    hidden = len(re.findall(r"^(?:<!--)? *(?:check|again):(?: *-->)?$", source, re.MULTILINE))
+    if len(found) != seen + hidden:
+        raise DocumentError(
+            f"{path}: {seen} blocks and {hidden} comments for the tests, of which {len(found)} were understood"
+        )
     return sorted(found)
 
 
 def _of_plugin(path: Path, source: str) -> list[Example]:
     """Return EXAMPLES of a module or plugin as one block, then the commands in its comments.
 
-    Those of an inventory plugin are files, each with its command.
+    Those of an inventory plugin are files, each with its command, which must find a container. An inventory in a comment is a
+    file, and a command must reach every host of its first group.
     """
     for node in ast.parse(source).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "EXAMPLES":
@@ -127,10 +135,15 @@ def _of_plugin(path: Path, source: str) -> list[Example]:
             if path.parent.name == "inventory":
                 files = [part for part in re.split(r"^---\n", text, flags=re.MULTILINE) if part.strip()]
                 names = [f"{number}.{path.stem}.yml" for number in range(len(files))]
-                asked = "\n".join(f"$ ansible-inventory -i {name} --list" for name in names)
+                asked = "\n".join(f"$ ansible-inventory -i {name} --list\nnomadic.lxc.lxc_attach" for name in names)
                 found = [_example(path, node.lineno, "yaml", part, name) for part, name in zip(files, names)]
                 return [*found, Example(node.lineno, "commands", asked)]
-            shown = "\n".join(f"$ {match[1]}" for match in _COMMENTED_COMMAND.finditer(text))
             found = [_example(path, node.lineno, "yaml", text)]
+            shown = "".join(f"$ {match[1]}\n" for match in _COMMENTED_COMMAND.finditer(text))
+            for number, match in enumerate(_COMMENTED_INVENTORY.finditer(text)):
+                inventory = re.sub("^# ?", "", match[1], flags=re.MULTILINE)
+                found.append(_example(path, node.lineno, "yaml", inventory, f"hosts{number}.yml"))
+                group = next(iter(yaml.safe_load(inventory)))
+                shown += f"$ ansible -i hosts{number}.yml {group} -m ansible.builtin.raw -a true\n"
             return [*found, Example(node.lineno, "commands", shown)] if shown else found
     raise DocumentError(f"{path}: no EXAMPLES")
