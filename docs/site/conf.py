@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import tempfile
+import typing as t
 import zlib
 
 project = "nomadic.lxc"
@@ -21,7 +22,6 @@ default_role = "any"
 nitpicky = True
 
 html_theme = "sphinx_ansible_theme"
-html_theme_options = {"documentation_home_url": "index.html"}
 html_context = {"display_github": False}
 html_show_sphinx = False
 html_use_index = False
@@ -64,3 +64,13 @@ def _inventory() -> str:
 
 
 intersphinx_mapping = {"ansible": (_ANSIBLE_DOCS, _inventory())}
+
+
+def _home(_app: t.Any, _page: str, _template: str, context: dict[str, t.Any], _doctree: t.Any) -> None:
+    """Lead the theme's link home to where the page can find it: the guides are in a folder of their own."""
+    context["theme_documentation_home_url"] = context["pathto"]("index")
+
+
+def setup(app: t.Any) -> None:
+    """Sphinx calls this."""
+    app.connect("html-page-context", _home)
