@@ -14,14 +14,22 @@ set -euo pipefail
 program=scripts/test
 # shellcheck source=scripts/_lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/_lib.sh"
-if [ "$1" != --inside ]; then
-    in_private_network unshare --mount --propagation private --pid --fork --kill-child --mount-proc \
-        bash "${BASH_SOURCE[0]}" --inside "$@"
+case "$1" in
+--processes)
+    # What is left running is killed, and is a failure, by _private_network.sh.
+    shift
+    in_private_network bash "${BASH_SOURCE[0]}" --host "$@"
     exit
-fi
+    ;;
+--host) shift ;;
+*)
+    exec unshare --mount --propagation private --pid --fork --kill-child --mount-proc \
+        bash "${BASH_SOURCE[0]}" --processes "$@"
+    ;;
+esac
 : "${work:?}" "${collection:?}" "${venv:?}" "${debian:?}"
-place=$2
-shift 2
+place=$1
+shift
 shared=${place%/*}/shared
 mkdir -p "$place"/{lower,upper,overlay}
 
@@ -89,5 +97,5 @@ printf '%s\n' "IdentityFile $shared/key" "UserKnownHostsFile $place/known_hosts"
 export PATH=$venv/bin:$PATH HOME=$place
 # A folder of this host's own: Ansible keeps its connections by ssh there, by the name of the host that they lead to.
 export ANSIBLE_HOME=$place/ansible ANSIBLE_COLLECTIONS_PATH=$work/collections ANSIBLE_LOCALHOST_WARNING=false
-export ANSIBLE_PIPELINING=true ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED=true
+export ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED=true
 "$@"

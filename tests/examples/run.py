@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import re
 import subprocess
@@ -35,6 +36,9 @@ _ELSEWHERE = {
 _NO_DOCUMENTS = {
     "CONTRIBUTING.md": "its commands run the tests, and boot a second host",
 }
+# Where the examples' containers and allocs are.
+_CONTAINERS = Path("/var/lib/lxc")
+_ALLOCS = Path("/var/lib/nomadic-lxc/alloc")
 # The longest that a playbook or a command may take, in seconds.
 _LONGEST = 300
 
@@ -63,8 +67,10 @@ def playbook(document: Path, found: list[Example]) -> str:
         if example.kind == "plays":
             text += example.text
         else:
-            text += f"- name: {document.name}, line {example.line}\n  hosts: lxc_hosts\n  become: true\n"
-            text += "  gather_facts: false\n  tasks:\n" + textwrap.indent(example.text, "    ")
+            text += (
+                f"- name: {document.name}, line {example.line}\n  hosts: lxc_hosts\n  gather_facts: false\n  tasks:\n"
+            )
+            text += textwrap.indent(example.text, "    ")
     return text
 
 
@@ -92,6 +98,24 @@ def _run(command: list[str], project: Path) -> str:
     return done.stdout
 
 
+def remove_all(project: Path) -> None:
+    """Remove all containers with their directories, and the images; fail if anything is left of one."""
+    handles = [
+        {"handle": {"ContainerName": config.parent.name, "LxcPath": str(_CONTAINERS)}}
+        for config in _CONTAINERS.glob("[!.]*/config")
+    ]
+    if any(_CONTAINERS.iterdir()) or any(_ALLOCS.iterdir()):
+        asked = {"tasks": handles, "state": "absent", "kill_timeout": "100ms", "purge": True, "prune_images": True}
+        inventory = ["-i", str(HERE / "inventory.yml")]
+        _run(["ansible", *inventory, "lxc_hosts", "-m", "nomadic.lxc.lxc_task_group", "-a", json.dumps(asked)], project)
+    left = [str(path) for folder in (_CONTAINERS, _ALLOCS) for path in folder.rglob("*")]
+    left += [
+        line for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines() if f" {_ALLOCS}/" in line
+    ]
+    if left:
+        raise Failure("left behind: " + "\n".join(left))
+
+
 def run(document: Path, place: Path) -> None:
     """Run a document's examples on this host, then remove what they made. Writes to ``place`` alone."""
     project = place / "project"
@@ -110,7 +134,7 @@ def run(document: Path, place: Path) -> None:
         return _run(["ansible-playbook", "-i", str(HERE / "inventory.yml"), str(path)], project)
 
     def cleanup() -> None:
-        _run(["ansible-playbook", "-i", str(HERE / "inventory.yml"), str(HERE / "cleanup.yml")], project)
+        remove_all(project)
 
     def is_play(example: Example) -> bool:
         return example.kind in ("plays", "tasks", "check")
@@ -157,6 +181,9 @@ def run_one(collection: Path, place: Path, name: str) -> int:
     except (Failure, DocumentError) as error:
         print(error)
         return 1
+    finally:
+        used = os.times()
+        print(f"{name} took {used.children_user + used.children_system:.0f} s of processors' time")
     return 0
 
 
