@@ -48,9 +48,9 @@ options:
         description:
           - Acts on the container of this handle. See O(nomadic.lxc.lxc_task#module:handle).
         type: json
-      state:
+      state: &state
         description:
-          - As O(nomadic.lxc.lxc_task#module:state). By default, O(state) of the group.
+          - See O(nomadic.lxc.lxc_task#module:state). Given for one task, it stands instead of the one for all.
         type: str
         choices:
           - started
@@ -59,69 +59,69 @@ options:
           - restarted
           - frozen
           - absent
-      template:
+      template: &template
         description:
-          - As O(nomadic.lxc.lxc_task#module:template). By default, O(template) of the group.
+          - See O(nomadic.lxc.lxc_task#module:template). Given for one task, it stands instead of the one for all.
         type: str
-      distro:
+      distro: &distro
         description:
-          - As O(nomadic.lxc.lxc_task#module:distro). By default, O(distro) of the group.
+          - See O(nomadic.lxc.lxc_task#module:distro). Given for one task, it stands instead of the one for all.
         type: str
-      release:
+      release: &release
         description:
-          - As O(nomadic.lxc.lxc_task#module:release). By default, O(release) of the group.
+          - See O(nomadic.lxc.lxc_task#module:release). Given for one task, it stands instead of the one for all.
         type: str
-      arch:
+      arch: &arch
         description:
-          - As O(nomadic.lxc.lxc_task#module:arch). By default, O(arch) of the group.
+          - See O(nomadic.lxc.lxc_task#module:arch). Given for one task, it stands instead of the one for all.
         type: str
-      image_variant:
+      image_variant: &image_variant
         description:
-          - As O(nomadic.lxc.lxc_task#module:image_variant). By default, O(image_variant) of the group.
+          - See O(nomadic.lxc.lxc_task#module:image_variant). Given for one task, it stands instead of the one for all.
         type: str
-      image_server:
+      image_server: &image_server
         description:
-          - As O(nomadic.lxc.lxc_task#module:image_server). By default, O(image_server) of the group.
+          - See O(nomadic.lxc.lxc_task#module:image_server). Given for one task, it stands instead of the one for all.
         type: str
-      gpg_key_id:
+      gpg_key_id: &gpg_key_id
         description:
-          - As O(nomadic.lxc.lxc_task#module:gpg_key_id). By default, O(gpg_key_id) of the group.
+          - See O(nomadic.lxc.lxc_task#module:gpg_key_id). Given for one task, it stands instead of the one for all.
         type: str
-      gpg_key_server:
+      gpg_key_server: &gpg_key_server
         description:
-          - As O(nomadic.lxc.lxc_task#module:gpg_key_server). By default, O(gpg_key_server) of the group.
+          - See O(nomadic.lxc.lxc_task#module:gpg_key_server). Given for one task, it stands instead of the one for all.
         type: str
-      disable_gpg:
+      disable_gpg: &disable_gpg
         description:
-          - As O(nomadic.lxc.lxc_task#module:disable_gpg). By default, O(disable_gpg) of the group.
+          - See O(nomadic.lxc.lxc_task#module:disable_gpg). Given for one task, it stands instead of the one for all.
         type: bool
-      flush_cache:
+      flush_cache: &flush_cache
         description:
-          - As O(nomadic.lxc.lxc_task#module:flush_cache). By default, O(flush_cache) of the group.
+          - See O(nomadic.lxc.lxc_task#module:flush_cache). Given for one task, it stands instead of the one for all.
         type: bool
-      force_cache:
+      force_cache: &force_cache
         description:
-          - As O(nomadic.lxc.lxc_task#module:force_cache). By default, O(force_cache) of the group.
+          - See O(nomadic.lxc.lxc_task#module:force_cache). Given for one task, it stands instead of the one for all.
         type: bool
-      template_args:
+      template_args: &template_args
         description:
-          - As O(nomadic.lxc.lxc_task#module:template_args). By default, O(template_args) of the group.
+          - See O(nomadic.lxc.lxc_task#module:template_args). Given for one task, it stands instead of the one for all.
         type: list
         elements: str
       default_config:
         description:
           - As O(nomadic.lxc.lxc_task#module:default_config). By default, O(default_config) of the group.
         type: path
-      backing_store:
+      backing_store: &backing_store
         description:
-          - As O(nomadic.lxc.lxc_task#module:backing_store). By default, O(backing_store) of the group.
+          - See O(nomadic.lxc.lxc_task#module:backing_store). Given for one task, it stands instead of the one for all.
         type: str
         choices:
           - dir
           - overlay
-      log_level:
+      log_level: &log_level
         description:
-          - As O(nomadic.lxc.lxc_task#module:log_level). By default, O(log_level) of the group.
+          - See O(nomadic.lxc.lxc_task#module:log_level). Given for one task, it stands instead of the one for all.
         type: str
         choices:
           - trace
@@ -129,9 +129,9 @@ options:
           - info
           - warn
           - error
-      verbosity:
+      verbosity: &verbosity
         description:
-          - As O(nomadic.lxc.lxc_task#module:verbosity). By default, O(verbosity) of the group.
+          - See O(nomadic.lxc.lxc_task#module:verbosity). Given for one task, it stands instead of the one for all.
         type: str
         choices:
           - quiet
@@ -148,46 +148,46 @@ options:
         description:
           - As O(nomadic.lxc.lxc_task#module:network_link). By default, O(network_link) of the group.
         type: str
-      lxc_config:
+      lxc_config: &lxc_config
         description:
-          - As O(nomadic.lxc.lxc_task#module:lxc_config). By default, O(lxc_config) of the group.
+          - See O(nomadic.lxc.lxc_task#module:lxc_config). Given for one task, it stands instead of the one for all.
         type: dict
       host_network_admin:
         description:
           - As O(nomadic.lxc.lxc_task#module:host_network_admin). By default, O(host_network_admin) of the group.
         type: bool
-      unprivileged:
+      unprivileged: &unprivileged
         description:
-          - As O(nomadic.lxc.lxc_task#module:unprivileged). By default, O(unprivileged) of the group.
+          - See O(nomadic.lxc.lxc_task#module:unprivileged). Given for one task, it stands instead of the one for all.
         type: bool
-      idmap_base:
+      idmap_base: &idmap_base
         description:
-          - As O(nomadic.lxc.lxc_task#module:idmap_base). By default, O(idmap_base) of the group.
+          - See O(nomadic.lxc.lxc_task#module:idmap_base). Given for one task, it stands instead of the one for all.
         type: int
-      idmap_size:
+      idmap_size: &idmap_size
         description:
-          - As O(nomadic.lxc.lxc_task#module:idmap_size). By default, O(idmap_size) of the group.
+          - See O(nomadic.lxc.lxc_task#module:idmap_size). Given for one task, it stands instead of the one for all.
         type: int
-      hostname:
+      hostname: &hostname
         description:
-          - As O(nomadic.lxc.lxc_task#module:hostname). By default, O(hostname) of the group.
+          - See O(nomadic.lxc.lxc_task#module:hostname). Given for one task, it stands instead of the one for all.
         type: str
-      init:
+      init: &init
         description:
-          - As O(nomadic.lxc.lxc_task#module:init). By default, O(init) of the group.
+          - See O(nomadic.lxc.lxc_task#module:init). Given for one task, it stands instead of the one for all.
         type: str
-      environment:
+      environment: &environment
         description:
-          - As O(nomadic.lxc.lxc_task#module:environment). By default, O(environment) of the group.
+          - See O(nomadic.lxc.lxc_task#module:environment). Given for one task, it stands instead of the one for all.
         type: dict
-      volumes:
+      volumes: &volumes
         description:
-          - As O(nomadic.lxc.lxc_task#module:volumes). By default, O(volumes) of the group.
+          - See O(nomadic.lxc.lxc_task#module:volumes). Given for one task, it stands instead of the one for all.
         type: list
         elements: str
-      mounts:
+      mounts: &mounts
         description:
-          - As O(nomadic.lxc.lxc_task#module:mounts). By default, O(mounts) of the group.
+          - See O(nomadic.lxc.lxc_task#module:mounts). Given for one task, it stands instead of the one for all.
         type: list
         elements: dict
         suboptions:
@@ -215,9 +215,9 @@ options:
               - dir
               - file
             default: auto
-      devices:
+      devices: &devices
         description:
-          - As O(nomadic.lxc.lxc_task#module:devices). By default, O(devices) of the group.
+          - See O(nomadic.lxc.lxc_task#module:devices). Given for one task, it stands instead of the one for all.
         type: list
         elements: dict
         suboptions:
@@ -239,21 +239,21 @@ options:
         description:
           - As O(nomadic.lxc.lxc_task#module:alloc_dir). By default, O(alloc_dir) of the group.
         type: path
-      memory_mb:
+      memory_mb: &memory_mb
         description:
-          - As O(nomadic.lxc.lxc_task#module:memory_mb). By default, O(memory_mb) of the group.
+          - See O(nomadic.lxc.lxc_task#module:memory_mb). Given for one task, it stands instead of the one for all.
         type: int
-      cpu_shares:
+      cpu_shares: &cpu_shares
         description:
-          - As O(nomadic.lxc.lxc_task#module:cpu_shares). By default, O(cpu_shares) of the group.
+          - See O(nomadic.lxc.lxc_task#module:cpu_shares). Given for one task, it stands instead of the one for all.
         type: int
-      autostart:
+      autostart: &autostart
         description:
-          - As O(nomadic.lxc.lxc_task#module:autostart). By default, O(autostart) of the group.
+          - See O(nomadic.lxc.lxc_task#module:autostart). Given for one task, it stands instead of the one for all.
         type: bool
-      kill_timeout:
+      kill_timeout: &kill_timeout
         description:
-          - As O(nomadic.lxc.lxc_task#module:kill_timeout). By default, O(kill_timeout) of the group.
+          - See O(nomadic.lxc.lxc_task#module:kill_timeout). Given for one task, it stands instead of the one for all.
         type: str
       max_kill_timeout:
         description:
@@ -263,21 +263,21 @@ options:
         description:
           - As O(nomadic.lxc.lxc_task#module:volumes_enabled). By default, O(volumes_enabled) of the group.
         type: bool
-      recreate:
+      recreate: &recreate
         description:
-          - As O(nomadic.lxc.lxc_task#module:recreate). By default, O(recreate) of the group.
+          - See O(nomadic.lxc.lxc_task#module:recreate). Given for one task, it stands instead of the one for all.
         type: str
         choices:
           - never
           - on_change
           - always
-      restart_on_change:
+      restart_on_change: &restart_on_change
         description:
-          - As O(nomadic.lxc.lxc_task#module:restart_on_change). By default, O(restart_on_change) of the group.
+          - See O(nomadic.lxc.lxc_task#module:restart_on_change). Given for one task, it stands instead of the one for all.
         type: bool
-      purge:
+      purge: &purge
         description:
-          - As O(nomadic.lxc.lxc_task#module:purge). By default, O(purge) of the group.
+          - See O(nomadic.lxc.lxc_task#module:purge). Given for one task, it stands instead of the one for all.
         type: bool
       lxc_path:
         description:
@@ -307,216 +307,63 @@ options:
       - The alloc of all tasks which have none of their own. They share the directory C(/alloc) then.
     type: str
   state:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:state).
-    type: str
-    choices:
-      - started
-      - present
-      - stopped
-      - restarted
-      - frozen
-      - absent
+    <<: *state
     default: started
-  template:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:template).
-    type: str
-  distro:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:distro).
-    type: str
-  release:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:release).
-    type: str
-  arch:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:arch).
-    type: str
-  image_variant:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:image_variant).
-    type: str
-  image_server:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:image_server).
-    type: str
-  gpg_key_id:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:gpg_key_id).
-    type: str
-  gpg_key_server:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:gpg_key_server).
-    type: str
+  template: *template
+  distro: *distro
+  release: *release
+  arch: *arch
+  image_variant: *image_variant
+  image_server: *image_server
+  gpg_key_id: *gpg_key_id
+  gpg_key_server: *gpg_key_server
   disable_gpg:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:disable_gpg).
-    type: bool
+    <<: *disable_gpg
     default: false
   flush_cache:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:flush_cache).
-    type: bool
+    <<: *flush_cache
     default: false
   force_cache:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:force_cache).
-    type: bool
+    <<: *force_cache
     default: false
-  template_args:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:template_args).
-    type: list
-    elements: str
+  template_args: *template_args
   backing_store:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:backing_store).
-    type: str
-    choices:
-      - dir
-      - overlay
+    <<: *backing_store
     default: dir
   log_level:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:log_level).
-    type: str
-    choices:
-      - trace
-      - debug
-      - info
-      - warn
-      - error
+    <<: *log_level
     default: error
   verbosity:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:verbosity).
-    type: str
-    choices:
-      - quiet
-      - verbose
+    <<: *verbosity
     default: quiet
-  lxc_config:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:lxc_config).
-    type: dict
+  lxc_config: *lxc_config
   unprivileged:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:unprivileged).
-    type: bool
+    <<: *unprivileged
     default: false
-  idmap_base:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:idmap_base).
-    type: int
+  idmap_base: *idmap_base
   idmap_size:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:idmap_size).
-    type: int
+    <<: *idmap_size
     default: 65536
-  hostname:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:hostname).
-    type: str
-  init:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:init).
-    type: str
-  environment:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:environment).
-    type: dict
-  volumes:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:volumes).
-    type: list
-    elements: str
-  mounts:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:mounts).
-    type: list
-    elements: dict
-    suboptions:
-      source:
-        description:
-          - As C(source) in O(nomadic.lxc.lxc_task#module:mounts).
-        type: str
-        required: true
-      target:
-        description:
-          - As C(target) in O(nomadic.lxc.lxc_task#module:mounts).
-        type: str
-        required: true
-      read_only:
-        description:
-          - As C(read_only) in O(nomadic.lxc.lxc_task#module:mounts).
-        type: bool
-        default: false
-      create:
-        description:
-          - As C(create) in O(nomadic.lxc.lxc_task#module:mounts).
-        type: str
-        choices:
-          - auto
-          - dir
-          - file
-        default: auto
-  devices:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:devices).
-    type: list
-    elements: dict
-    suboptions:
-      path:
-        description:
-          - As C(path) in O(nomadic.lxc.lxc_task#module:devices).
-        type: str
-        required: true
-      target:
-        description:
-          - As C(target) in O(nomadic.lxc.lxc_task#module:devices).
-        type: str
-      permissions:
-        description:
-          - As C(permissions) in O(nomadic.lxc.lxc_task#module:devices).
-        type: str
-        default: rwm
-  memory_mb:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:memory_mb).
-    type: int
-  cpu_shares:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:cpu_shares).
-    type: int
+  hostname: *hostname
+  init: *init
+  environment: *environment
+  volumes: *volumes
+  mounts: *mounts
+  devices: *devices
+  memory_mb: *memory_mb
+  cpu_shares: *cpu_shares
   autostart:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:autostart).
-    type: bool
+    <<: *autostart
     default: false
-  kill_timeout:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:kill_timeout).
-    type: str
+  kill_timeout: *kill_timeout
   recreate:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:recreate).
-    type: str
-    choices:
-      - never
-      - on_change
-      - always
+    <<: *recreate
     default: never
   restart_on_change:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:restart_on_change).
-    type: bool
+    <<: *restart_on_change
     default: true
   purge:
-    description:
-      - For all tasks that have none of their own. See O(nomadic.lxc.lxc_task#module:purge).
-    type: bool
+    <<: *purge
     default: false
 extends_documentation_fragment:
   - nomadic.lxc.policy
