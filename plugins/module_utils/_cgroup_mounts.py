@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
-import re
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.nomadic.lxc.plugins.module_utils._mounts import read_mountinfo, unescape
 from ansible_collections.nomadic.lxc.plugins.module_utils._tree import read
 
 V1 = 1
@@ -26,12 +27,8 @@ class Hierarchy:
     mount_point: str
 
 
-def _unescape(field: str) -> str:
-    """A field of mountinfo: blank, tab, newline and backslash are written as three octal digits. See proc(5)."""
-    return re.sub(r"\\([0-3][0-7]{2})", lambda match: chr(int(match.group(1), 8)), field)
-
-
-def parse_mountinfo(text: str) -> list[Hierarchy]:
+@functools.lru_cache(maxsize=1)
+def parse_mountinfo(text: str) -> tuple[Hierarchy, ...]:
     """The cgroup mounts in ``/proc/self/mountinfo``. See proc(5): the optional fields end at a single hyphen."""
     hierarchies: list[Hierarchy] = []
     for line in text.split("\n"):
@@ -46,11 +43,11 @@ def parse_mountinfo(text: str) -> list[Hierarchy]:
                 version=V2 if kind[0] == "cgroup2" else V1,
                 # A v1 mount names its controllers among the file system's options.
                 controllers=frozenset(kind[2].split(",")) if kind[0] == "cgroup" and len(kind) > 2 else frozenset(),
-                root=_unescape(fields[3]),
-                mount_point=_unescape(fields[4]),
+                root=unescape(fields[3]),
+                mount_point=unescape(fields[4]),
             )
         )
-    return hierarchies
+    return tuple(hierarchies)
 
 
 def memory_generation(hierarchies: t.Sequence[Hierarchy]) -> int | None:
@@ -60,12 +57,12 @@ def memory_generation(hierarchies: t.Sequence[Hierarchy]) -> int | None:
     return V1 if any(mount.version == V1 and "memory" in mount.controllers for mount in hierarchies) else V2
 
 
-def read_hierarchies(root: str = "/") -> list[Hierarchy]:
-    """The cgroup mounts that this process sees; reading them once serves many containers."""
+def read_hierarchies(root: str = "/") -> tuple[Hierarchy, ...]:
+    """The cgroup mounts that this process sees. ``root``: of a tree that stands for the host's, in tests."""
     try:
-        return parse_mountinfo(read(os.path.join(root, "proc/self/mountinfo")))
+        return parse_mountinfo(read_mountinfo() if root == "/" else read(os.path.join(root, "proc/self/mountinfo")))
     except FileNotFoundError:
-        return []
+        return ()
 
 
 def read_controllers(hierarchies: t.Sequence[Hierarchy]) -> frozenset[str] | None:

@@ -8,6 +8,7 @@ Later lines win; an empty value clears a list.
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 from collections import Counter
@@ -39,16 +40,19 @@ _NETWORK = re.compile(r"lxc\.net\.0\.(type|link|flags)")
 _CLEARING = re.compile(r"lxc\.(net(\.0)?|hook|cgroup2?)")
 
 
+@functools.lru_cache(maxsize=512)
 def canonical(key: str) -> str:
     """A key as liblxc understands it: ``lxc.net.00.type`` is ``lxc.net.0.type``."""
     return _INDEX.sub(r"\1\2", key)
 
 
+@functools.lru_cache(maxsize=512)
 def exclusive(key: str) -> bool:
     """Whether all lines of this key are ours."""
     return _EXCLUSIVE.fullmatch(canonical(key)) is not None
 
 
+@functools.lru_cache(maxsize=512)
 def shared(key: str) -> bool:
     """Whether this key has lines of ours beside the template's."""
     return _SHARED.fullmatch(canonical(key)) is not None

@@ -9,6 +9,7 @@ overlay (lxc.container.conf(5), ``lxc.rootfs.path``) of a directory of its own o
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os.path
@@ -94,6 +95,7 @@ def render_manifest(manifest: Manifest) -> str:
     return json.dumps({"version": VERSION, **asdict(manifest)}, indent=1) + "\n"
 
 
+@functools.lru_cache(maxsize=8)
 def parse_manifest(text: str) -> Manifest | None:
     """Read a manifest; None for anything that is not a whole one of this version: its image is built again."""
     try:

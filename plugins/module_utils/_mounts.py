@@ -5,40 +5,78 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
+import select
+import typing as t
 
+from ansible_collections.nomadic.lxc.plugins.module_utils import _tree
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._tree import read
 
 # <sys/mount.h>
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
 _MNT_DETACH, _UMOUNT_NOFOLLOW = 2, 8
 
 
-def mount_points(text: str) -> list[str]:
-    """The mount points in ``/proc/self/mountinfo``, see proc(5): the fifth field, with octal escapes."""
+class _MountInfo:
+    """``/proc/self/mountinfo`` kept open: who looks at a hundred tasks reads it once, since poll(2) tells whether it has changed
+    (proc(5), ``/proc/pid/mounts``).
+    """
+
+    def __init__(self) -> None:
+        self._owner = 0
+        self._file = -1
+        self._poll = select.poll()
+        self._text = ""
+
+    def read(self) -> str:
+        if self._owner != os.getpid():
+            # What a fork has inherited would be told of a change together with its parent: only one of them hears of it.
+            self._file = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
+            self._poll = select.poll()
+            self._poll.register(self._file, select.POLLPRI)
+            self._owner, self._text = os.getpid(), ""
+        if self._poll.poll(0) or not self._text:
+            os.lseek(self._file, 0, os.SEEK_SET)
+            self._text = _tree.read_all(self._file)
+        return self._text
+
+
+_mountinfo = _MountInfo()
+
+
+def read_mountinfo() -> str:
+    """The mounts that this process sees, as the kernel writes them."""
+    return _mountinfo.read()
+
+
+@functools.lru_cache(maxsize=1)
+def mount_points(text: str) -> tuple[str, ...]:
+    """The mount points in ``/proc/self/mountinfo``, see proc(5): the fifth field, with octal escapes. Sorted, so that what is
+    below a path stands together.
+    """
     found = []
     for line in text.split("\n"):
         fields = line.split(" ", 5)
         if len(fields) > 5:
-            found.append(_unescape(fields[4]) if "\\" in fields[4] else fields[4])
-    return found
+            found.append(unescape(fields[4]))
+    return tuple(sorted(found))
 
 
-def _unescape(field: str) -> str:
-    return re.sub(r"\\([0-3][0-7]{2})", lambda match: chr(int(match[1], 8)), field)
+def unescape(field: str) -> str:
+    """A field of mountinfo: blank, tab, newline and backslash are written as three octal digits. See proc(5)."""
+    return re.sub(r"\\([0-3][0-7]{2})", lambda match: chr(int(match[1], 8)), field) if "\\" in field else field
 
 
-def read_mount_points() -> list[str]:
+def read_mount_points() -> tuple[str, ...]:
     """The mount points that this process sees."""
-    return mount_points(read("/proc/self/mountinfo"))
+    return mount_points(read_mountinfo())
 
 
-def below(path: str, points: list[str]) -> list[str]:
+def below(path: str, points: t.Sequence[str]) -> list[str]:
     """The mount points at or below a path; the path's links are resolved as the kernel's list has them."""
-    real = os.path.realpath(path)
-    return [point for point in points if point == real or point.startswith(real.rstrip("/") + "/")]
+    return _tree.within(os.path.realpath(path), points)
 
 
 def secrets_options(owner: int) -> str:

@@ -40,7 +40,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, i
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
 from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
-from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT, RUNNING, STOPPED
+from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT, FROZEN, RUNNING, STOPPED
 from ansible_collections.nomadic.lxc.plugins.module_utils._template import known_options, path_of
 
 # Where a recreation keeps the former container: out of liblxc's sight, on the same file system.
@@ -125,37 +125,43 @@ def observe(spec: TaskSpec, runtime: Runtime) -> tuple[TaskSpec, Observed]:
         # Of one that others made no record tells: its monitor does.
         elsewhere = _monitor.init_of(path, name)
     points = _mounts.read_mount_points()
-    seen = Observed(
+    config = (_tree.read_text(os.path.join(directory, "config")) or "") if defined else ""
+    destroys = spec.state == ABSENT or spec.recreate != "never"
+    return spec, Observed(
         state=state,
         record=record,
         half_made=half_made,
         stray=stray,
         aside=kept,
         restorable=restored,
-        snapshots=_has_snapshots(directory),
+        snapshots=destroys and _has_snapshots(directory),
         init=init,
         elsewhere=elsewhere,
         ended=ended,
         unloadable=unloadable,
-        config=(_tree.read_text(os.path.join(directory, "config")) or "") if defined else "",
-        container_mounts=tuple(_mounts.below(directory, points)) if os.path.isdir(directory) else (),
+        config=config,
+        container_mounts=tuple(_mounts.below(directory, points)) if destroys and os.path.isdir(directory) else (),
+        link_up=_link_up(spec, record),
+        **_of_cgroup(init, config, name),
+        **_of_directories(spec, state, points),
     )
-    seen = _with_cgroup(replace(seen, link_up=_link_up(spec, record)), name)
-    return spec, _with_directories(seen, spec, points)
 
 
 def _state(
     spec: TaskSpec, runtime: Runtime, directory: str, record: Record | None
 ) -> tuple[str, InitId | None, str | None]:
     """A container's state, its init, and why liblxc can't load it: a declaration of ours may put that right."""
+    # Whom the record or a hook knows, liblxc need not be asked for.
+    init = None if record is None else runs_elsewhere(directory, record)
     try:
-        state, pid = runtime.state(spec.container_name)
+        state, pid = runtime.state(spec.container_name, None if init is None else init.pid)
     except RuntimeFailure as failure:
         if record is None or not spec.declares:
             raise
-        init = runs_elsewhere(directory, record)
         return (STOPPED if init is None else RUNNING), init, str(failure)
-    return state, identify(pid) if pid > 0 else None, None
+    if init is None or init.pid != pid:
+        init = identify(pid) if pid > 0 else None
+    return state, init, None
 
 
 def _has_snapshots(directory: str) -> bool:
@@ -166,17 +172,17 @@ def _has_snapshots(directory: str) -> bool:
         return False
 
 
-def _with_cgroup(seen: Observed, name: str) -> Observed:
-    lines = _config_lines.parse(seen.config)
-    group = None if seen.init is None else _cgroup.Cgroup.of_container(seen.init.pid, name, lines)
+def _of_cgroup(init: InitId | None, config: str, name: str) -> dict[str, t.Any]:
+    """What the task's cgroup says, or where none is what the host's do: fields of Observed."""
+    group = None if init is None else _cgroup.Cgroup.of_container(init.pid, name, _config_lines.parse(config))
     if group is not None:
-        return replace(
-            seen, cgroup_version=group.version, cpu_generation=group.generation("cpu"), limits=group.limits()
-        )
+        return {
+            "cgroup_version": group.version,
+            "cpu_generation": group.generation("cpu"),
+            "limits": group.limits(),
+        }
     hierarchies = _cgroup.read_hierarchies()
-    return replace(
-        seen, cgroup_version=_cgroup.memory_generation(hierarchies), controllers=read_controllers(hierarchies)
-    )
+    return {"cgroup_version": _cgroup.memory_generation(hierarchies), "controllers": read_controllers(hierarchies)}
 
 
 def _link_up(spec: TaskSpec, record: Record | None) -> bool | None:
@@ -186,10 +192,11 @@ def _link_up(spec: TaskSpec, record: Record | None) -> bool | None:
     return True if link is None else link_up(link)
 
 
-def _with_directories(seen: Observed, spec: TaskSpec, points: list[str]) -> Observed:
+def _of_directories(spec: TaskSpec, state: str, points: t.Sequence[str]) -> dict[str, t.Any]:
+    """The task's directories, and what a declaration names on the host: fields of Observed."""
     place = spec.layout
     if place is None:
-        return seen
+        return {}
     modes: dict[str, int | None] = {}
     blocked = None
     for directory, _mode in place.directories():
@@ -204,37 +211,45 @@ def _with_directories(seen: Observed, spec: TaskSpec, points: list[str]) -> Obse
         if not stat.S_ISDIR(found.st_mode):
             blocked = blocked or directory
         modes[directory] = stat.S_IMODE(found.st_mode)
-    secrets = os.path.realpath(place.secrets)
-    purgeable, kept = _purge(place, [point for point in points if point != secrets])
-    image = _image(spec, seen.runs)
-    making = seen.state == ABSENT or spec.recreate != "never" or (image is not None and image.build is None)
-    return replace(
-        seen,
-        directories=modes,
-        blocked=blocked,
-        secrets_mounted=secrets in points,
-        secrets_exist=os.path.lexists(place.secrets),
-        purgeable=purgeable,
-        kept_mounts=kept,
-        task_dir=os.path.realpath(place.task),
-        host=_sources(spec, place),
-        default_config_exists=spec.options["default_config"] is None or os.path.isfile(spec.options["default_config"]),
-        template=_template(spec, making),
-        image=image,
+    real = _tree.RealPath()
+    secrets = real(place.secrets)
+    secrets_mounted = secrets in _tree.within(secrets, points)
+    seen: dict[str, t.Any] = {
+        "directories": modes,
+        "blocked": blocked,
+        "secrets_mounted": secrets_mounted,
+        "secrets_exist": os.path.lexists(place.secrets),
+        "task_dir": real(place.task),
+    }
+    if spec.purge:
+        others = [point for point in _tree.within(real(place.root), points) if point != secrets]
+        seen["purgeable"], seen["kept_mounts"] = _purge(place, others)
+    if not spec.declares:
+        return seen
+    image = _image(spec, state in (RUNNING, FROZEN))
+    making = state == ABSENT or spec.recreate != "never" or (image is not None and image.build is None)
+    return {
+        **seen,
+        "host": _sources(spec, place, real),
+        "default_config_exists": spec.options["default_config"] is None
+        or os.path.isfile(spec.options["default_config"]),
+        "template": _template(spec) if making else None,
+        "image": image,
         **_ids(spec, place),
-    )
+    }
 
 
 def _ids(spec: TaskSpec, place: Layout) -> dict[str, t.Any]:
     """What says whose ids files have, and for an unprivileged task, what else it needs: fields of Observed."""
-    if not spec.declares:
-        return {}
     ids, mixed = _directory_ids(place.task)
     seen: dict[str, t.Any] = {
         "directory_ids": ids,
         "directory_ids_mixed": mixed,
-        "other_tasks": {name: _directory_ids(os.path.join(place.root, name))[0] or 0 for name in other_tasks(place)},
     }
+    if ids is None or (ids != 0) != bool(spec.options["unprivileged"]):
+        # Whom the alloc can't have beside this one has been asked before this one's directories were made.
+        others = {name: _directory_ids(f"{place.root}/{name}")[0] or 0 for name in other_tasks(place)}
+        seen["other_tasks"] = others
     if not spec.options["unprivileged"]:
         return seen
     paths = [it.path for it in _volumes.wanted(spec.options, place.task)]
@@ -265,11 +280,12 @@ def _directory_ids(task: str) -> tuple[int | None, bool]:
 
 def other_tasks(place: Layout) -> list[str]:
     """The other tasks that have a directory in the alloc."""
+    own = {os.path.basename(place.alloc), os.path.basename(place.task)}
     try:
-        names = [entry.name for entry in os.scandir(place.root) if entry.is_dir(follow_symlinks=False)]
+        entries = list(os.scandir(place.root))
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return [name for name in names if name not in (os.path.basename(place.alloc), os.path.basename(place.task))]
+    return [entry.name for entry in entries if entry.name not in own and entry.is_dir(follow_symlinks=False)]
 
 
 def _there(path: str) -> str:
@@ -292,7 +308,7 @@ def _closed(way: str, ours: t.AbstractSet[str]) -> tuple[Closed, ...]:
         way = os.path.dirname(way)
 
 
-def _purge(place: Layout, points: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _purge(place: Layout, points: t.Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What a purge removes, and the mounts that it leaves: the alloc's goes with the last task's directory."""
     try:
         entries = {entry.name: entry.is_dir(follow_symlinks=False) for entry in os.scandir(place.root)}
@@ -303,18 +319,17 @@ def _purge(place: Layout, points: list[str]) -> tuple[tuple[str, ...], tuple[str
     root = os.path.realpath(place.root)
     wanted = [os.path.join(root, os.path.basename(path)) for path in (place.task, *([place.alloc] if alone else []))]
     paths = [path for path in wanted if _tree.removable(path, points)]
-    kept = [point for path in wanted for point in points if point == path or point.startswith(path + "/")]
+    kept = [point for path in wanted for point in _tree.within(path, points)]
     if alone and not kept and set(entries) <= own:
         paths.append(root)
     return tuple(paths), tuple(kept)
 
 
-def _sources(spec: TaskSpec, place: Layout) -> dict[str, _volumes.Source]:
-    if not spec.declares:
-        return {}
+def _sources(spec: TaskSpec, place: Layout, real: _tree.RealPath) -> dict[str, _volumes.Source]:
+    """What is at each path that the task names, and of its own directories where they lead."""
     made = {os.path.normpath(path) for path, _mode in place.directories()}
-    paths = [it.path for it in _volumes.wanted(spec.options, place.task)]
-    return {path: _source(path, made) for path in [*paths, place.local, place.alloc, place.secrets]}
+    own = {path: _volumes.Source(real(path), "dir") for path in (place.local, place.alloc, place.secrets)}
+    return {**own, **{it.path: _source(it.path, made) for it in _volumes.wanted(spec.options, place.task)}}
 
 
 def passed(path: str) -> tuple[str, ...]:
@@ -362,9 +377,7 @@ def _found(path: str, made: t.AbstractSet[str]) -> _volumes.Source:
     return _volumes.Source(real, "file")
 
 
-def _template(spec: TaskSpec, needed: bool) -> Template | None:
-    if not spec.declares or not needed:
-        return None
+def _template(spec: TaskSpec) -> Template:
     path = path_of(spec.options["template"])
     if not (os.path.isfile(path) and os.access(path, os.X_OK)):
         return Template(path, False, None)
@@ -374,7 +387,7 @@ def _template(spec: TaskSpec, needed: bool) -> Template | None:
 
 def _image(spec: TaskSpec, runs: bool) -> Image | None:
     """A task that runs needs its image no more than it has it: the root file system is looked through for the others."""
-    if not spec.declares or spec.options["backing_store"] != OVERLAY:
+    if spec.options["backing_store"] != OVERLAY:
         return None
     wanted = image_id(spec.options)
     find = _images.manifest_of if runs and spec.recreate == "never" else _images.sound

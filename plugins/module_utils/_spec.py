@@ -145,15 +145,22 @@ def validate(params: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], list[str]
         option.name: option.default if params.get(option.name) is None else params[option.name] for option in OPTIONS
     }
     faults: list[str] = []
-    check = schema()
     while True:
+        new = {name: value for name, value in values.items() if (name, repr(value)) not in _checked}
         try:
-            return t.cast("dict[str, t.Any]", check(values)), faults
+            _checked.update({(name, repr(values[name])): value for name, value in schema()(new).items()})
         except MultipleInvalid as invalid:
             for error in invalid.errors:
                 option = str(error.path[0])
                 faults.append(error.msg if error.msg.startswith(f"{option} ") else f"{option}: {error.msg}")
                 values[option] = BY_NAME[option].default
+        else:
+            return {name: _checked[name, repr(value)] for name, value in values.items()}, faults
+
+
+# Right values of options, normalized: the tasks of a group have most of them in common. A value is told from others by its
+# text, since True is 1.
+_checked: dict[tuple[str, str], t.Any] = {}
 
 
 # ---- rules across options ---------------------------------------------------------------------------------------------

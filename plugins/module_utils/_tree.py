@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import typing as t
+from bisect import bisect_left, bisect_right
 
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 
@@ -33,14 +34,19 @@ def read(path: str) -> str:
     """A file's text, a kernel's too. Raises OSError. Plain calls: looking at many tasks reads a thousand files."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        chunks: list[bytes] = []
-        while True:
-            chunk = os.read(descriptor, 65536)
-            if not chunk:
-                return b"".join(chunks).decode("utf-8", "surrogateescape")
-            chunks.append(chunk)
+        return read_all(descriptor)
     finally:
         os.close(descriptor)
+
+
+def read_all(descriptor: int) -> str:
+    """The text of an open file, from where it stands. Raises OSError."""
+    chunks: list[bytes] = []
+    while True:
+        chunk = os.read(descriptor, 65536)
+        if not chunk:
+            return b"".join(chunks).decode("utf-8", "surrogateescape")
+        chunks.append(chunk)
 
 
 def read_text(path: str) -> str | None:
@@ -54,9 +60,36 @@ def read_text(path: str) -> str | None:
         raise LxcTaskError(f"can't read {path}: {error.strerror}") from error
 
 
+class RealPath:
+    """realpath(3) of many paths that have their parents in common, each of which is looked at once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {"/": "/"}
+
+    def __call__(self, path: str) -> str:
+        found = self._known.get(path)
+        if found is None:
+            parent, name = os.path.split(path)
+            if not path.startswith("/") or name in ("", ".", ".."):
+                return os.path.realpath(path)
+            found = os.path.join(self(parent), name)
+            self._known[path] = found = os.path.realpath(found) if os.path.islink(found) else found
+        return found
+
+
 def _resolved(path: str) -> str:
     """A path whose parents' links are resolved, as the kernel names mount points; if it is a link itself, it stays one."""
     return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+
+
+def within(path: str, sorted_paths: t.Sequence[str]) -> list[str]:
+    """Of sorted paths those that are this one or lie below it; none of them has a link in it."""
+    if path == "/":
+        return list(sorted_paths)
+    at = sorted_paths[bisect_left(sorted_paths, path) : bisect_right(sorted_paths, path)]
+    # The character after the slash is the digit 0.
+    lower = sorted_paths[bisect_left(sorted_paths, f"{path}/") : bisect_left(sorted_paths, f"{path}0")]
+    return [*at, *lower]
 
 
 def remove(path: str, mount_points: t.Sequence[str]) -> list[str]:
@@ -65,7 +98,7 @@ def remove(path: str, mount_points: t.Sequence[str]) -> list[str]:
     The work is rm(1)'s: it follows no link, and its --one-file-system holds for a mount that was made meanwhile.
     """
     path = _resolved(path)
-    kept = [point for point in mount_points if point == path or point.startswith(path + "/")]
+    kept = within(path, mount_points)
     if path in kept:
         return [path]
     if not kept:
@@ -89,8 +122,9 @@ def remove(path: str, mount_points: t.Sequence[str]) -> list[str]:
 def removable(path: str, mount_points: t.Sequence[str]) -> bool:
     """Whether remove would remove anything."""
     path = _resolved(path)
-    if path in mount_points or not os.path.lexists(path):
+    kept = within(path, mount_points)
+    if path in kept or not os.path.lexists(path):
         return False
-    if not any(point.startswith(path + "/") for point in mount_points):
+    if not kept:
         return True
     return any(removable(os.path.join(path, entry), mount_points) for entry in os.listdir(path))

@@ -23,17 +23,17 @@ MOUNTINFO = """\
 
 
 def test_the_kernels_list() -> None:
-    assert mount_points(MOUNTINFO) == ["/mnt2", "/", "/a b\tc\nd\\e", "/a\\040b"]
+    assert mount_points(MOUNTINFO) == ("/", "/a b\tc\nd\\e", "/a\\040b", "/mnt2")
 
 
 @pytest.mark.parametrize("text", ["", "\n", "1 2 3", "a b c d e"])
 def test_what_is_no_line_is_passed_over(text: str) -> None:
-    assert mount_points(text) == []
+    assert mount_points(text) == ()
 
 
 @given(st.text())
 def test_any_text_is_read(text: str) -> None:
-    assert isinstance(mount_points(text), list)
+    assert isinstance(mount_points(text), tuple)
 
 
 def test_this_host_has_a_root_and_proc() -> None:
@@ -101,6 +101,25 @@ def test_secrets_are_a_small_tmpfs_of_the_tasks_roots_own(tmp_path: Path, owner:
         "left": [],
         "mounted": False,
     }
+
+
+FORKED = """
+mounts, place = module("_mounts"), args[0]
+mounts.read_mount_points()
+seen = []
+for step in (lambda: mounts.mount_secrets(place), lambda: mounts.unmount(place)):
+    child = os.fork()
+    if child == 0:
+        mounts.read_mount_points()
+        step()
+        os._exit(0 if (place in mounts.read_mount_points()) != bool(seen) else 1)
+    seen += [os.waitpid(child, 0)[1], place in mounts.read_mount_points()]
+print(json.dumps(seen))
+"""
+
+
+def test_parent_and_child_both_see_what_one_of_them_mounts(tmp_path: Path) -> None:
+    assert with_own_mounts(FORKED, str(tmp_path)) == [0, True, 0, False]
 
 
 REFUSED = """

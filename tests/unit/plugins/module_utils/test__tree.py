@@ -11,7 +11,14 @@ import threading
 from pathlib import Path
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils._tree import read_text, removable, remove, write_atomically
+from ansible_collections.nomadic.lxc.plugins.module_utils._tree import (
+    RealPath,
+    read_text,
+    removable,
+    remove,
+    within,
+    write_atomically,
+)
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.processes import with_own_mounts
 
 
@@ -126,6 +133,27 @@ def test_no_file_is_no_text(tmp_path: Path) -> None:
 def tree(path: Path) -> list[str]:
     """Everything below a directory."""
     return sorted(str(entry.relative_to(path)) for entry in path.rglob("*"))
+
+
+@pytest.mark.parametrize("path", ["/", "/a", "/a/b", "/a/", "/ab", "/b", "/a b", "/z"])
+def test_what_is_within_a_path(path: str) -> None:
+    paths = sorted(["/", "/a", "/a", "/a!", "/a/b", "/a/b/c", "/a b", "/a0", "/ab", "/a/é", "/b"])
+    wanted = [it for it in paths if it == path or it.startswith(path.rstrip("/") + "/")]
+    assert within(path, paths) == (wanted if path in ("/", *paths) else [])
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["real/deep/er", "link/er", "link", "link/../x", "missing/a", "loop/a", "real/./deep", "real/out/er", "real/deep/"],
+)
+def test_a_real_path_is_the_one_of_the_system(tmp_path: Path, path: str) -> None:
+    (tmp_path / "real" / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real/deep")
+    (tmp_path / "real" / "out").symlink_to(tmp_path / "link")
+    (tmp_path / "loop").symlink_to("loop")
+    real = RealPath()
+    for _twice in range(2):
+        assert real(f"{tmp_path}/{path}") == os.path.realpath(f"{tmp_path}/{path}")
 
 
 def test_a_directory_goes_with_all_that_is_in_it(tmp_path: Path) -> None:
