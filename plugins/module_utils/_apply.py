@@ -20,7 +20,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Obser
 from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime
 from ansible_collections.nomadic.lxc.plugins.module_utils._signals import Interrupted, interruptible
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
-from ansible_collections.nomadic.lxc.plugins.module_utils._work import Outcome, Work
+from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work
 
 TAKE: dict[type, t.Callable[[Work, t.Any], None]] = {
     _steps.RestoreFormer: _do_container.restore_former,
@@ -49,7 +49,7 @@ TAKE: dict[type, t.Callable[[Work, t.Any], None]] = {
 }
 
 
-def apply(steps: t.Sequence[_steps.Step], spec: TaskSpec, seen: Observed, runtime: Runtime) -> Outcome:
+def apply(steps: t.Sequence[_steps.Step], spec: TaskSpec, seen: Observed, runtime: Runtime) -> _steps.Outcome:
     """Take the steps. Raises StepError, after everything that was done is undone."""
     work = Work(spec, seen, runtime, seen.record)
     doing: _steps.Step | None = None

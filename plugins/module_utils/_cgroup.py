@@ -17,54 +17,9 @@ import time
 import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_files as files
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_files import GONE, remove_monitor_cgroups
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_mounts import (
-    V1,
-    V2,
-    Hierarchy,
-    memory_generation,
-    read_hierarchies,
-)
+from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_mounts, _cgroup_text
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_reader import CgroupReader
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_text import (
-    MAX_SHARES,
-    MIB,
-    MIN_SHARES,
-    NO_LIMIT,
-    Limits,
-    clamp_shares,
-    cpu_lines,
-    memory_lines,
-    page_size,
-    parse_number,
-    parse_stat,
-    same_memory,
-    same_shares,
-    shares_to_weight,
-)
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-
-# What the rest of the collection needs of cgroups is to be had here.
-__all__ = [
-    "MAX_SHARES",
-    "MIB",
-    "MIN_SHARES",
-    "NO_LIMIT",
-    "V1",
-    "V2",
-    "Cgroup",
-    "Hierarchy",
-    "Limits",
-    "cpu_lines",
-    "memory_generation",
-    "memory_lines",
-    "parse_number",
-    "parse_stat",
-    "read_hierarchies",
-    "remove_monitor_cgroups",
-    "same_memory",
-    "same_shares",
-]
 
 # Seconds. A frozen state is reached at the next return to user space, so within milliseconds; a process that waits in the
 # kernel without end never gets there.
@@ -87,7 +42,7 @@ def _signals_held() -> t.Iterator[None]:
 
 
 def _size(count: int) -> str:
-    return f"{count / MIB:.1f} MiB ({count} bytes)"
+    return f"{count / _cgroup_text.MIB:.1f} MiB ({count} bytes)"
 
 
 class Cgroup(CgroupReader):
@@ -95,11 +50,11 @@ class Cgroup(CgroupReader):
 
     def set_cpu_shares(self, shares: int | None) -> None:
         """Give the running container so many CPU shares; None gives the kernel's default."""
-        wanted = clamp_shares(shares)
-        if self.generation("cpu") == V1:
+        wanted = _cgroup_text.clamp_shares(shares)
+        if self.generation("cpu") == _cgroup_mounts.V1:
             self._put("cpu", "cpu.shares", str(wanted), f"can't set {wanted} CPU shares")
         else:
-            weight = shares_to_weight(wanted)
+            weight = _cgroup_text.shares_to_weight(wanted)
             self._put("cpu", "cpu.weight", str(weight), f"can't set {wanted} CPU shares (a weight of {weight})")
 
     def set_memory(self, limit: int | None) -> None:
@@ -108,8 +63,8 @@ class Cgroup(CgroupReader):
         A limit below what the container holds and can't give back is refused, and nothing is changed or killed: the error
         names the usage. Page cache and what fits into swap is given back.
         """
-        rounded = None if limit is None else limit - limit % page_size()
-        if self.version == V1:
+        rounded = None if limit is None else limit - limit % _cgroup_text.page_size()
+        if self.version == _cgroup_mounts.V1:
             self._set_memory_v1(rounded)
         else:
             self._set_memory_v2(rounded)
@@ -118,13 +73,13 @@ class Cgroup(CgroupReader):
         """Refuse what set_memory would surely refuse, and change nothing: a limit below what only swap could take, where no
         swap is.
         """
-        stat = parse_stat(self.read("memory", "memory.stat"))
-        prefix, anonymous = ("total_", "rss") if self.version == V1 else ("", "anon")
+        stat = _cgroup_text.parse_stat(self.read("memory", "memory.stat"))
+        prefix, anonymous = ("total_", "rss") if self.version == _cgroup_mounts.V1 else ("", "anon")
         held = stat.get(prefix + anonymous, 0) + stat.get(prefix + "shmem", 0)
         # The first line of /proc/swaps is a heading.
         swap = (files.read_file("/proc/swaps") or "").count("\n") > 1
         if limit is not None and held > limit and not swap:
-            raise self._refusal(limit - limit % page_size(), self.memory_usage())
+            raise self._refusal(limit - limit % _cgroup_text.page_size(), self.memory_usage())
 
     # -- writing
 
@@ -136,7 +91,7 @@ class Cgroup(CgroupReader):
         try:
             files.write_file(directory + "/" + file, text)
         except OSError as error:
-            if error.errno in GONE:
+            if error.errno in files.GONE:
                 raise self._missing(failing, controller, file) from error
             raise self._error(failing, f"writing {text} to {directory}/{file} failed: {error.strerror}") from error
 
@@ -193,7 +148,7 @@ class Cgroup(CgroupReader):
         text = self.read("memory", "memory.max")
         if text is None:
             raise self._missing(failing, "memory", "memory.max")
-        former, usage = parse_number(text), self.memory_usage()
+        former, usage = _cgroup_text.parse_number(text), self.memory_usage()
         if former is not None and former <= limit and usage is not None and usage <= limit:
             self._put("memory", "memory.max", str(limit), failing)
             return
@@ -223,8 +178,8 @@ class Cgroup(CgroupReader):
 
     def _page_cache(self) -> int:
         """Bytes of page cache that can be given back in the end; what is locked into memory is not among them."""
-        stat = parse_stat(self.read("memory", "memory.stat"))
-        prefix = "total_" if self.version == V1 else ""
+        stat = _cgroup_text.parse_stat(self.read("memory", "memory.stat"))
+        prefix = "total_" if self.version == _cgroup_mounts.V1 else ""
         return stat.get(prefix + "inactive_file", 0) + stat.get(prefix + "active_file", 0)
 
     @contextlib.contextmanager
@@ -262,7 +217,7 @@ class Cgroup(CgroupReader):
             events = self.read("memory", "cgroup.events")
             if events is None:
                 raise self._missing(failing, "memory", "cgroup.events")
-            if parse_stat(events).get("frozen") == 1:
+            if _cgroup_text.parse_stat(events).get("frozen") == 1:
                 return
             if time.monotonic() >= deadline:
                 raise self._error(
@@ -278,7 +233,7 @@ class Cgroup(CgroupReader):
         try:
             files.write_file(f"{directory}/{file}", text)
         except OSError as error:
-            if error.errno not in GONE:
+            if error.errno not in files.GONE:
                 raise self._error(
                     f"can't put {file} back to {text}", error.strerror or "", f"Write it to {directory}/{file}."
                 ) from error

@@ -10,8 +10,7 @@ import errno
 import os
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_mounts import V1, V2, Hierarchy, read_hierarchies
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_text import below_root, components, made_by_liblxc
+from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_mounts, _cgroup_text
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 
 # What a read or write says when the container, and its cgroup with it, is gone.
@@ -59,14 +58,16 @@ def links(directory: str) -> int:
         return 0
 
 
-def visible_directory(path: str, controllers: frozenset[str], mounts: t.Sequence[Hierarchy], root: str) -> str | None:
+def visible_directory(
+    path: str, controllers: frozenset[str], mounts: t.Sequence[_cgroup_mounts.Hierarchy], root: str
+) -> str | None:
     """The directory that shows this path of the hierarchy with these controllers; None where no mount does."""
     for mount in mounts:
-        if mount.version == V1 and not (controllers and controllers <= mount.controllers):
+        if mount.version == _cgroup_mounts.V1 and not (controllers and controllers <= mount.controllers):
             continue
-        if mount.version == V2 and controllers:
+        if mount.version == _cgroup_mounts.V2 and controllers:
             continue
-        below = below_root(path, mount.root)
+        below = _cgroup_text.below_root(path, mount.root)
         if below is None:
             continue
         directory = os.path.join(root, mount.mount_point.lstrip("/"), below)
@@ -90,9 +91,9 @@ def remove_monitor_cgroups(
     or children can't be removed, and stays. Returns the removed directories.
     """
     removed: list[str] = []
-    for mount in read_hierarchies(root):
+    for mount in _cgroup_mounts.read_hierarchies(root):
         top = os.path.join(root, mount.mount_point.lstrip("/"))
-        for directory in sorted({top, os.path.join(top, *components(cgroup_dir or ""))}):
+        for directory in sorted({top, os.path.join(top, *_cgroup_text.components(cgroup_dir or ""))}):
             for name in _leftovers(directory, container_name, payload):
                 other = name.split(".", 2)[2]
                 if other != container_name and taken(other):
@@ -117,4 +118,4 @@ def _leftovers(directory: str, container_name: str, payload: bool) -> list[str]:
     except OSError:
         return []
     prefixes = ("lxc.monitor.", "lxc.payload.") if payload else ("lxc.monitor.",)
-    return [name for name in names for prefix in prefixes if made_by_liblxc(name, prefix, container_name)]
+    return [name for name in names for prefix in prefixes if _cgroup_text.made_by_liblxc(name, prefix, container_name)]

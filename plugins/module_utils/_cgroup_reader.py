@@ -12,16 +12,7 @@ import os
 import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_files as files
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_mounts import V1, V2, Hierarchy, read_hierarchies
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_text import (
-    NO_LIMIT,
-    Limits,
-    container_path,
-    parse_membership,
-    parse_number,
-    weight_to_shares,
-    whole_pages,
-)
+from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_mounts, _cgroup_text
 
 # Hierarchies without any of these are not looked for: nothing is read there.
 _CONTROLLERS = frozenset({"blkio", "cpu", "cpuacct", "io", "memory", "pids"})
@@ -46,25 +37,23 @@ class CgroupReader:
         container_name: str,
         cgroup_dir: str | None = None,
         root: str = "/",
-        hierarchies: t.Sequence[Hierarchy] | None = None,
     ) -> _Kind | None:
         """The cgroup of the container whose first process is ``init_pid``; None if that is gone.
 
-        ``cgroup_dir`` is the container's ``lxc.cgroup.dir`` or ``lxc.cgroup.dir.container``. ``hierarchies`` saves
-        reading the mounts again for each of many containers.
+        ``cgroup_dir`` is the container's ``lxc.cgroup.dir`` or ``lxc.cgroup.dir.container``.
         """
         text = files.read_file(os.path.join(root, "proc", str(init_pid), "cgroup"))
         if text is None:
             return None
-        mounts = read_hierarchies(root) if hierarchies is None else hierarchies
+        mounts = _cgroup_mounts.read_hierarchies(root)
         directories: dict[str, str] = {}
         unified: str | None = None
         own: dict[str, str] = {}  # the paths are mostly the same in all hierarchies
-        for controllers, path in parse_membership(text):
+        for controllers, path in _cgroup_text.parse_membership(text):
             if controllers and controllers.isdisjoint(_CONTROLLERS):
                 continue
             if path not in own:
-                own[path] = container_path(path, container_name, cgroup_dir)
+                own[path] = _cgroup_text.container_path(path, container_name, cgroup_dir)
             directory = files.visible_directory(own[path], controllers, mounts, root)
             if directory is None:
                 continue
@@ -78,21 +67,15 @@ class CgroupReader:
         return cls(container_name, directories, unified)
 
     @classmethod
-    def of_container(
-        cls: type[_Kind],
-        init_pid: int,
-        name: str,
-        lines: t.Iterable[tuple[str, str]],
-        hierarchies: t.Sequence[Hierarchy] | None = None,
-    ) -> _Kind | None:
+    def of_container(cls: type[_Kind], init_pid: int, name: str, lines: t.Iterable[tuple[str, str]]) -> _Kind | None:
         """The same for a container with these lines of configuration."""
         keys = dict(lines)
         place = keys.get("lxc.cgroup.dir.container") or keys.get("lxc.cgroup.dir")
-        return cls.of(init_pid, name, place, hierarchies=hierarchies)
+        return cls.of(init_pid, name, place)
 
     def generation(self, controller: str) -> int:
         """Which generation of this controller the container has; V2 where no v1 hierarchy of it is."""
-        return V1 if controller in self._directories else V2
+        return _cgroup_mounts.V1 if controller in self._directories else _cgroup_mounts.V2
 
     def directory(self, controller: str) -> str | None:
         """The container's directory in this controller's hierarchy; None where none is visible."""
@@ -124,23 +107,23 @@ class CgroupReader:
         except OSError:
             return None
 
-    def limits(self) -> Limits:
+    def limits(self) -> _cgroup_text.Limits:
         """The limits that the kernel holds now."""
-        return Limits(memory=self.memory_limit(), cpu_shares=self._cpu_shares())
+        return _cgroup_text.Limits(memory=self.memory_limit(), cpu_shares=self._cpu_shares())
 
     def memory_usage(self) -> int | None:
         """Bytes charged to the container and all below it; None where the kernel does not tell."""
-        file = "memory.usage_in_bytes" if self.version == V1 else "memory.current"
-        return parse_number(self.read("memory", file))
+        file = "memory.usage_in_bytes" if self.version == _cgroup_mounts.V1 else "memory.current"
+        return _cgroup_text.parse_number(self.read("memory", file))
 
     def memory_limit(self) -> int | None:
         """Bytes; None for no limit, or where the kernel does not tell."""
-        file = "memory.limit_in_bytes" if self.version == V1 else "memory.max"
-        limit = parse_number(self.read("memory", file))
-        return NO_LIMIT if whole_pages(limit) is None else limit
+        file = "memory.limit_in_bytes" if self.version == _cgroup_mounts.V1 else "memory.max"
+        limit = _cgroup_text.parse_number(self.read("memory", file))
+        return _cgroup_text.NO_LIMIT if _cgroup_text.whole_pages(limit) is None else limit
 
     def _cpu_shares(self) -> int | None:
-        if self.generation("cpu") == V1:
-            return parse_number(self.read("cpu", "cpu.shares"))
-        weight = parse_number(self.read("cpu", "cpu.weight"))
-        return None if weight is None else weight_to_shares(weight)
+        if self.generation("cpu") == _cgroup_mounts.V1:
+            return _cgroup_text.parse_number(self.read("cpu", "cpu.shares"))
+        weight = _cgroup_text.parse_number(self.read("cpu", "cpu.weight"))
+        return None if weight is None else _cgroup_text.weight_to_shares(weight)

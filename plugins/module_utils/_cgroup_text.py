@@ -14,7 +14,7 @@ import os
 import sys
 from dataclasses import dataclass
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_mounts import V2
+from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_mounts
 
 NO_LIMIT = None
 
@@ -90,7 +90,7 @@ def same_shares(a: int | None, b: int | None, version: int) -> bool:
     A weight is coarser than shares: several numbers of shares are one weight.
     """
     one, other = clamp_shares(a), clamp_shares(b)
-    if version == V2:
+    if version == _cgroup_mounts.V2:
         return shares_to_weight(one) == shares_to_weight(other)
     return one == other
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _steps
+from ansible_collections.nomadic.lxc.plugins.module_utils import _ids, _steps
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import Idmap
-from ansible_collections.nomadic.lxc.plugins.module_utils._ids import recorded_idmap
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout, layout
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
@@ -78,7 +77,7 @@ def command(spec: TaskSpec, seen: Observed, repair: list[_steps.Step]) -> Plan:
     if spec.state == "restarted" and seen.runs:
         steps.append(stop(spec, seen))
     if not seen.runs or spec.state == "restarted":
-        steps += secrets(spec, seen, recorded_idmap(seen.record)) if seen.record is not None else []
+        steps += secrets(spec, seen, _ids.recorded_idmap(seen.record)) if seen.record is not None else []
         steps.append(start(spec, _recorded(seen).get("log_level", "error"), _recorded(seen).get("environment")))
     elif seen.state == FROZEN and spec.state == "started":
         steps.append(_steps.Thaw("thaw"))

@@ -9,8 +9,6 @@ import contextlib
 import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _lock, _options
-from ansible_collections.nomadic.lxc.plugins.module_utils._apply import apply
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Cgroup
 from ansible_collections.nomadic.lxc.plugins.module_utils._declare import declare
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError, OptionsError
 from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import default_lxc_path
@@ -22,9 +20,8 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtim
 from ansible_collections.nomadic.lxc.plugins.module_utils._signals import Interrupted, interruptible
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec, parse_task
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT, STOPPED
-from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Plan, SetMemory
+from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Outcome, Plan, SetMemory
 from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
-from ansible_collections.nomadic.lxc.plugins.module_utils._work import Outcome
 
 
 def converge(
@@ -70,7 +67,10 @@ def _locked(spec: TaskSpec, faults: list[str], runtime: Runtime, check_mode: boo
     warnings = list(plan.warnings)
     outcome, after = Outcome(), seen
     if not check_mode and plan.changed:
-        outcome = apply(plan.steps, spec, seen, runtime)
+        # Loaded where there is something to do: a call that changes nothing is as quick as a look.
+        from ansible_collections.nomadic.lxc.plugins.module_utils import _apply
+
+        outcome = _apply.apply(plan.steps, spec, seen, runtime)
         after = observe(spec, runtime)[1]
         if plan.starts and after.state == STOPPED:
             warnings.append(f"container {spec.container_name} started, but its init has ended already: see its log")
@@ -96,6 +96,8 @@ def _foresee(plan: Plan, spec: TaskSpec, seen: Observed) -> None:
     lines = _config_lines.parse(seen.config)
     for step in plan.steps:
         if isinstance(step, SetMemory) and seen.init is not None:
+            from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Cgroup
+
             group = Cgroup.of_container(seen.init.pid, spec.container_name, lines)
             if group is not None:
                 group.foresee_memory(step.limit)

@@ -9,12 +9,10 @@ import os
 import time
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _do_image, _facts, _images, _liblxc, _pool
+from ansible_collections.nomadic.lxc.plugins.module_utils import _driver, _images, _kept, _liblxc, _pool
 from ansible_collections.nomadic.lxc.plugins.module_utils._converge import converge
-from ansible_collections.nomadic.lxc.plugins.module_utils._do_directories import remove_empty_alloc
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import GroupError, LxcTaskError, OptionsError
 from ansible_collections.nomadic.lxc.plugins.module_utils._group import Params, Row, expand, removal
-from ansible_collections.nomadic.lxc.plugins.module_utils._kept import read_record, record_file
 from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import default_lxc_path
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import layout
 
@@ -44,9 +42,11 @@ def converge_group(params: Params, check_mode: bool, log: t.Callable[[str], None
     # The libraries are loaded before the workers are: they share what is loaded.
     default_lxc_path()
     _pool.run(len(rows), job, params["parallel"] or 2 * len(os.sched_getaffinity(0)), done)
-    if not check_mode:
+    if allocs and not check_mode:
+        from ansible_collections.nomadic.lxc.plugins.module_utils import _do_directories
+
         for place in allocs:
-            remove_empty_alloc(place)
+            _do_directories.remove_empty_alloc(place)
     return _collected(params, results, _prune(params, check_mode))
 
 
@@ -96,7 +96,7 @@ def _strangers(rows: t.Sequence[Row], params: Params) -> list[Row]:
     for name in names:
         if name in meant or not name.endswith(f"-{params['alloc_id']}"):
             continue
-        record = read_record(record_file(path, name))
+        record = _kept.read_record(_kept.record_file(path, name))
         if record is None or record.alloc_id != params["alloc_id"]:
             continue
         row = removal(record.name, params)
@@ -121,6 +121,8 @@ def _prune(params: Params, check_mode: bool) -> list[str]:
     """The images that were removed, or would be."""
     if not params["prune_images"]:
         return []
+    from ansible_collections.nomadic.lxc.plugins.module_utils import _do_image
+
     path = os.path.normpath(params["lxc_path"] or default_lxc_path())
     return _do_image.unused(path) if check_mode else _do_image.prune(path)
 
@@ -130,8 +132,8 @@ def _collected(params: Params, results: list[dict[str, t.Any]], pruned: list[str
     changed = [row for row in results if row["changed"]]
     warnings = [f"{row['container_name']}: {it}" for row in results for it in row.pop("warnings", [])]
     path = os.path.normpath(params["lxc_path"] or default_lxc_path())
-    driver = _facts.fingerprint(_liblxc.version(), True, params["volumes_enabled"])
-    told = _facts.result([row["task"] for row in results if row["task"] is not None], driver, _images.told(path))
+    driver = _driver.fingerprint(_liblxc.version(), True, params["volumes_enabled"])
+    told = _driver.result([row["task"] for row in results if row["task"] is not None], driver, _images.told(path))
     result = {
         "changed": bool(changed or pruned),
         "tasks": results,

@@ -9,34 +9,19 @@ import os.path
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _options, _steps, _template, _volumes
-from ansible_collections.nomadic.lxc.plugins.module_utils._command import (
-    effective_log_level,
-    old_secrets,
-    secrets,
-    start,
-    stop,
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _command,
+    _drift,
+    _ids,
+    _image,
+    _options,
+    _steps,
+    _template,
+    _volumes,
 )
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import converge
-from ansible_collections.nomadic.lxc.plugins.module_utils._drift import (
-    Differences,
-    changes_of,
-    drifted_in,
-    live_steps,
-    show,
-    shown,
-    waiting_for_start,
-)
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import choose
-from ansible_collections.nomadic.lxc.plugins.module_utils._ids import (
-    directory_shift,
-    mixed_fault,
-    refuse_while_running,
-    rootfs_shift,
-    way_faults,
-)
-from ansible_collections.nomadic.lxc.plugins.module_utils._image import OVERLAY, Recipe, distinct, path_fault
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
 from ansible_collections.nomadic.lxc.plugins.module_utils._options import Declared
@@ -54,15 +39,15 @@ def declare(spec: TaskSpec, seen: Observed) -> tuple[Declared, list[str]]:
     resolved, faults = _volumes.resolve(
         _volumes.wanted(spec.options, place.task), seen.host, own, seen.task_dir, spec.volumes_enabled
     )
-    unfit = path_fault(spec.lxc_path) if spec.options["backing_store"] == OVERLAY else None
+    unfit = _image.path_fault(spec.lxc_path) if spec.options["backing_store"] == _image.OVERLAY else None
     faults += [] if unfit is None else [unfit]
-    if spec.options["backing_store"] == OVERLAY and spec.options["unprivileged"]:
+    if spec.options["backing_store"] == _image.OVERLAY and spec.options["unprivileged"]:
         faults.append(
             "backing_store: an unprivileged task can't have an overlay, whose files are the host root's: use dir"
         )
     directory = os.path.join(spec.lxc_path, spec.container_name)
     declared = Declared(spec.container_name, directory, place, spec.options, resolved)
-    fault = mixed_fault(spec, seen)
+    fault = _ids.mixed_fault(spec, seen)
     faults += [fault] if fault is not None else []
     if not spec.options["unprivileged"]:
         return declared, faults
@@ -71,9 +56,9 @@ def declare(spec: TaskSpec, seen: Observed) -> tuple[Declared, list[str]]:
     except LxcTaskError as error:
         return declared, [*faults, f"unprivileged: {error}"]
     for what, path in (("lxc_path", spec.lxc_path), ("alloc_dir", spec.options["alloc_dir"])):
-        faults += way_faults(what, path, idmap, seen)
+        faults += _ids.way_faults(what, path, idmap, seen)
     for it in _volumes.wanted(spec.options, place.task):
-        faults += way_faults(it.option, it.path, idmap, seen)
+        faults += _ids.way_faults(it.option, it.path, idmap, seen)
     # One whose files have the ids already stays so, whatever the kernel can do by now.
     shifted = seen.record is not None and seen.record.shifted == idmap.base and not seen.record.shifting
     return replace(declared, idmap=idmap, root_mapped=seen.idmappable and not shifted), faults
@@ -87,7 +72,9 @@ def _advice(spec: TaskSpec) -> list[str]:
         advice.append(
             "init: LXC splits the command at its blanks and knows no quotes; put it into a script in the container instead"
         )
-    if spec.options["log_level"] != effective_log_level(spec.options["log_level"], spec.options["environment"]):
+    if spec.options["log_level"] != _command.effective_log_level(
+        spec.options["log_level"], spec.options["environment"]
+    ):
         advice.append("log_level: at trace LXC would write the environment's values into the log, so debug is used")
     return advice
 
@@ -97,7 +84,7 @@ def _making(spec: TaskSpec, seen: Observed, declared: Declared, ready: bool) -> 
     steps, warnings = _root(spec, seen)
     return [
         *steps,
-        *rootfs_shift(None, declared),
+        *_ids.rootfs_shift(None, declared),
         _steps.Configure("write configuration", tuple(_options.block(declared))),
         _steps.Remember("", _options.recorded(spec.options), _options.recorded_lines(declared), ready=ready),
     ], [*_advice(spec), *warnings]
@@ -110,7 +97,7 @@ def _root(spec: TaskSpec, seen: Observed) -> tuple[list[_steps.Step], list[str]]
     if seen.image is None:
         unprivileged = bool(spec.options["unprivileged"])
         return [_steps.Create(f"create from template {name}", path, arguments, default_config, unprivileged)], warnings
-    recipe = Recipe(seen.image.id, distinct(spec.options), path, arguments, default_config)
+    recipe = _image.Recipe(seen.image.id, _image.distinct(spec.options), path, arguments, default_config)
     steps: list[_steps.Step] = [_steps.Clone(f"clone the image of template {name}", recipe)]
     if seen.image.build is None:
         steps.insert(0, _steps.BuildImage(f"build the image of template {name}", recipe))
@@ -145,12 +132,12 @@ def _image_back(spec: TaskSpec, seen: Observed) -> list[_steps.Step]:
 
 def _directories(spec: TaskSpec, seen: Observed, declared: Declared, stopping: list[_steps.Step]) -> list[_steps.Step]:
     """The steps that make the task's directories, give them to its users, and stop the task that runs."""
-    shift = directory_shift(seen, declared.idmap, seen.record)
+    shift = _ids.directory_shift(seen, declared.idmap, seen.record)
     place = t.cast(Layout, spec.layout)
     if shift and seen.directories.get(place.root) is not None:
         modes = dict(place.directories(declared.idmap is not None))
         seen = replace(seen, directories={**seen.directories, place.root: modes[place.root]})
-    making = secrets(spec, seen, declared.idmap)
+    making = _command.secrets(spec, seen, declared.idmap)
     # Nothing gets another owner under a running task; and only then may others enter the alloc.
     return [*stopping, *shift, *making] if shift else [*making, *stopping]
 
@@ -160,13 +147,13 @@ def create(spec: TaskSpec, seen: Observed, declared: Declared, repair: list[_ste
     steps = [*repair, *_directories(spec, seen, declared, []), *making]
     state = STOPPED
     if spec.state != "present":
-        steps.append(start(spec, spec.options["log_level"], spec.options["environment"]))
+        steps.append(_command.start(spec, spec.options["log_level"], spec.options["environment"]))
         state = RUNNING
     if spec.state == "frozen":
         steps.append(_steps.Freeze("freeze"))
         state = FROZEN
     after = {
-        option.name: show(option.name, option.record(spec.options[option.name]))
+        option.name: _drift.show(option.name, option.record(spec.options[option.name]))
         for option in _options.OPTIONS
         if option.effect not in (_options.NOTHING, _options.CREATE)
         and spec.options[option.name] not in (None, option.default)
@@ -179,7 +166,7 @@ def converge_task(
     spec: TaskSpec, seen: Observed, declared: Declared, record: Record, repair: list[_steps.Step]
 ) -> Plan:
     """From a container that is to one that is as declared."""
-    changes = changes_of(spec, record)
+    changes = _drift.changes_of(spec, record)
     rootfs = [name for name in changes if _options.BY_NAME[name].effect == _options.ROOTFS]
     if not rootfs and seen.image is not None and seen.image.build not in (None, record.image):
         changes["image"] = (record.image, seen.image.build)
@@ -187,7 +174,7 @@ def converge_task(
         return _recreate(spec, seen, declared, repair, changes)
     if rootfs:
         told = "; ".join(
-            f"{name} from {old!r} to {new!r}" for name, (old, new) in shown(changes).items() if name in rootfs
+            f"{name} from {old!r} to {new!r}" for name, (old, new) in _drift.shown(changes).items() if name in rootfs
         )
         raise LxcTaskError(
             f"container {spec.container_name} would need a new root file system to change {told}",
@@ -199,15 +186,15 @@ def converge_task(
     written = converge(seen.config, record.base, block, former) != seen.config
     if seen.unloadable is not None and not written:
         raise LxcTaskError(seen.unloadable, hint="options own none of these lines: correct the file")
-    drifted = drifted_in(seen.config, record, declared, changes) if written else {}
-    live, held = live_steps(spec, seen, record)
-    differs = {**shown(changes), **drifted, **held}
+    drifted = _drift.drifted_in(seen.config, record, declared, changes) if written else {}
+    live, held = _drift.live_steps(spec, seen, record)
+    differs = {**_drift.shown(changes), **drifted, **held}
 
-    waiting, running = waiting_for_start(seen, record, changes, declared, drifted)
-    shifts = rootfs_shift(record, declared)
+    waiting, running = _drift.waiting_for_start(seen, record, changes, declared, drifted)
+    shifts = _ids.rootfs_shift(record, declared)
     restart = seen.runs and (spec.state == "restarted" or (bool(waiting) and spec.restart_on_change))
     if seen.runs and not restart:
-        refuse_while_running(spec, [*directory_shift(seen, declared.idmap, record), *shifts])
+        _ids.refuse_while_running(spec, [*_ids.directory_shift(seen, declared.idmap, record), *shifts])
     pending = () if restart else waiting
     warnings = _advice(spec)
     if pending:
@@ -222,7 +209,7 @@ def converge_task(
     if restart and record.waits(seen.init):
         differs.setdefault("waits_for_start", (list(record.waits(seen.init)), []))
 
-    steps = [*repair, *_directories(spec, seen, declared, [stop(spec, seen)] if restart else []), *shifts]
+    steps = [*repair, *_directories(spec, seen, declared, [_command.stop(spec, seen)] if restart else []), *shifts]
     steps += [] if restart else live
     if written:
         steps.append(_steps.Configure("write configuration", tuple(block), tuple(former)))
@@ -236,7 +223,7 @@ def converge_task(
     if starts:
         steps += _image_back(spec, seen)
     more, state = _to_state(spec, seen, starts)
-    steps += [*more, *old_secrets(spec, seen, record)]
+    steps += [*more, *_command.old_secrets(spec, seen, record)]
     return _plan(steps, seen, state, differs, warnings, declared)
 
 
@@ -245,7 +232,7 @@ def _to_state(spec: TaskSpec, seen: Observed, starts: bool) -> tuple[list[_steps
     state = {"present": seen.state, "frozen": FROZEN}.get(spec.state, RUNNING)
     steps: list[_steps.Step] = []
     if starts:
-        steps.append(start(spec, spec.options["log_level"], spec.options["environment"]))
+        steps.append(_command.start(spec, spec.options["log_level"], spec.options["environment"]))
     running = RUNNING if starts else seen.state
     if running == FROZEN and state == RUNNING:
         steps.append(_steps.Thaw("thaw"))
@@ -255,7 +242,7 @@ def _to_state(spec: TaskSpec, seen: Observed, starts: bool) -> tuple[list[_steps
 
 
 def _recreate(
-    spec: TaskSpec, seen: Observed, declared: Declared, repair: list[_steps.Step], changes: Differences
+    spec: TaskSpec, seen: Observed, declared: Declared, repair: list[_steps.Step], changes: _drift.Differences
 ) -> Plan:
     """From a container that is to a new one; the old one is kept until the new one runs."""
     refuse_destruction(spec, seen)
@@ -263,19 +250,24 @@ def _recreate(
     more, state = _to_state(spec, seen, starts=seen.runs or spec.state != "present")
     steps = [
         *repair,
-        *_directories(spec, seen, declared, [stop(spec, seen)] if seen.runs else []),
+        *_directories(spec, seen, declared, [_command.stop(spec, seen)] if seen.runs else []),
         _steps.SetAside("set the former container aside"),
         *making,
         *more,
         _steps.Commit(""),
-        *old_secrets(spec, seen, t.cast(Record, seen.record)),
+        *_command.old_secrets(spec, seen, t.cast(Record, seen.record)),
         _steps.DropAside("remove the former container"),
     ]
-    return _plan(steps, seen, state, shown(changes), warnings, declared)
+    return _plan(steps, seen, state, _drift.shown(changes), warnings, declared)
 
 
 def _plan(
-    steps: list[_steps.Step], seen: Observed, state: str, differs: Differences, warnings: list[str], declared: Declared
+    steps: list[_steps.Step],
+    seen: Observed,
+    state: str,
+    differs: _drift.Differences,
+    warnings: list[str],
+    declared: Declared,
 ) -> Plan:
     if state != seen.state:
         differs = {**differs, "state": (seen.state, state)}

@@ -10,18 +10,8 @@ import os
 import time
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _images, _lock, _mounts, _tree
+from ansible_collections.nomadic.lxc.plugins.module_utils import _image, _images, _lock, _mounts, _tree
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._image import (
-    MANIFEST,
-    Manifest,
-    Recipe,
-    clone_config,
-    delta_of,
-    distinct,
-    images_directory,
-    render_manifest,
-)
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import iso
 from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import STOPPED
@@ -38,11 +28,11 @@ _LONGEST = 65536
 
 
 def _lock_of(lxc_path: str, image: str, shared: bool = False) -> t.ContextManager[int]:
-    directory = images_directory(lxc_path)
+    directory = _image.images_directory(lxc_path)
     return _lock.held(_lock.lock_file("image", image, directory), f"the image {image}", WAIT, shared)
 
 
-def ensure(recipe: Recipe, runtime: Runtime) -> str | None:
+def ensure(recipe: _image.Recipe, runtime: Runtime) -> str | None:
     """Build an image if there is no sound one; what the template printed, None if it did not run. Raises LxcTaskError."""
     with _lock_of(runtime.lxc_path, recipe.id) as lock:
         if _images.sound(runtime.lxc_path, recipe.id) is not None:
@@ -51,7 +41,7 @@ def ensure(recipe: Recipe, runtime: Runtime) -> str | None:
 
 
 @contextlib.contextmanager
-def held(recipe: Recipe, runtime: Runtime) -> t.Iterator[Manifest]:
+def held(recipe: _image.Recipe, runtime: Runtime) -> t.Iterator[_image.Manifest]:
     """Keep a sound image from being removed or built again meanwhile."""
     while True:
         with _lock_of(runtime.lxc_path, recipe.id, shared=True):
@@ -62,9 +52,9 @@ def held(recipe: Recipe, runtime: Runtime) -> t.Iterator[Manifest]:
         ensure(recipe, runtime)
 
 
-def _build(recipe: Recipe, runtime: Runtime, lock: int) -> str:
+def _build(recipe: _image.Recipe, runtime: Runtime, lock: int) -> str:
     """Run the template in a place of its own, and put the image where it belongs when it is whole."""
-    images, draft = images_directory(runtime.lxc_path), _draft(runtime.lxc_path, recipe.id)
+    images, draft = _image.images_directory(runtime.lxc_path), _draft(runtime.lxc_path, recipe.id)
     made: list[str] = []
     make_directories(runtime.lxc_path, made.append)
     make_directories(images, made.append, _DIRECTORY_MODE)
@@ -79,16 +69,16 @@ def _build(recipe: Recipe, runtime: Runtime, lock: int) -> str:
         if not os.path.isdir(rootfs):
             raise LxcTaskError(f"the template {recipe.template} made no root file system in {rootfs}")
         now = time.time()
-        manifest = Manifest(
+        manifest = _image.Manifest(
             id=recipe.id,
             build=f"{iso(now)}-{os.urandom(4).hex()}",
             built_at=iso(now),
             made_in=directory,
             tree=_images.digest(rootfs),
-            options=distinct(recipe.options),
+            options=_image.distinct(recipe.options),
             named=tuple(_named(rootfs, recipe.id)),
         )
-        _tree.write_atomically(os.path.join(directory, MANIFEST), render_manifest(manifest), 0o400)
+        _tree.write_atomically(os.path.join(directory, _image.MANIFEST), _image.render_manifest(manifest), 0o400)
         os.chmod(directory, _IMAGE_MODE)
         _retire(runtime.lxc_path, recipe.id)
         os.rename(directory, _images.directory_of(runtime.lxc_path, recipe.id))
@@ -156,10 +146,10 @@ def _in_use(lxc_path: str, image: str) -> bool:
     return False
 
 
-def clone(manifest: Manifest, lxc_path: str, name: str) -> str:
+def clone(manifest: _image.Manifest, lxc_path: str, name: str) -> str:
     """Make a container, whose directory is there, a clone of an image that is held; returns its configuration."""
     image, directory = _images.directory_of(lxc_path, manifest.id), os.path.join(lxc_path, name)
-    lower, delta = os.path.join(image, "rootfs"), delta_of(directory)
+    lower, delta = os.path.join(image, "rootfs"), _image.delta_of(directory)
     os.makedirs(os.path.join(directory, "rootfs"), exist_ok=True)
     os.makedirs(os.path.dirname(delta), exist_ok=True)
     # The root directory of an overlay is the upper one.
@@ -167,7 +157,7 @@ def clone(manifest: Manifest, lxc_path: str, name: str) -> str:
     for path in manifest.named:
         _copy_named(lower, delta, path, manifest.id, name)
     text = _tree.read_text(os.path.join(image, "config")) or ""
-    return clone_config(text, manifest, lower, directory, _hardware_address)
+    return _image.clone_config(text, manifest, lower, directory, _hardware_address)
 
 
 def _copy_directory(source: str, target: str) -> None:
@@ -212,5 +202,5 @@ def prune(lxc_path: str) -> list[str]:
             if name in unused(lxc_path):
                 _remove(_images.directory_of(lxc_path, name))
                 removed.append(name)
-    remove_if_empty(images_directory(lxc_path))
+    remove_if_empty(_image.images_directory(lxc_path))
     return removed

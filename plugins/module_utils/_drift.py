@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _options, _steps
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import MIB, V1, V2, same_memory, same_shares
+from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_mounts, _cgroup_text, _options, _steps
 from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import Pair, parse
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import seconds
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
@@ -88,18 +87,18 @@ def live_steps(spec: TaskSpec, seen: Observed, record: Record) -> tuple[list[_st
     steps: list[_steps.Step] = []
     differs: Differences = {}
     mebibytes, shares = spec.options["memory_mb"], spec.options["cpu_shares"]
-    wanted = None if mebibytes is None else mebibytes * MIB
-    if not same_memory(seen.limits.memory, wanted):
+    wanted = None if mebibytes is None else mebibytes * _cgroup_text.MIB
+    if not _cgroup_text.same_memory(seen.limits.memory, wanted):
         told = "lift the memory limit" if wanted is None else f"set the memory limit to {mebibytes} MiB"
         steps.append(_steps.SetMemory(told, wanted))
-        held = None if seen.limits.memory is None else seen.limits.memory / MIB
+        held = None if seen.limits.memory is None else seen.limits.memory / _cgroup_text.MIB
         differs["memory_mb"] = (int(held) if held is not None and held == int(held) else held, mebibytes)
-    version = V1 if seen.cpu_generation == V1 else V2
-    if seen.limits.cpu_shares is not None and not same_shares(seen.limits.cpu_shares, shares, version):
+    version = _cgroup_mounts.V1 if seen.cpu_generation == _cgroup_mounts.V1 else _cgroup_mounts.V2
+    if seen.limits.cpu_shares is not None and not _cgroup_text.same_shares(seen.limits.cpu_shares, shares, version):
         told = "give the default CPU shares" if shares is None else f"set CPU shares to {shares}"
         steps.append(_steps.SetShares(told, shares))
         former = record.options.get("cpu_shares")
-        as_recorded = same_shares(seen.limits.cpu_shares, former, version)
+        as_recorded = _cgroup_text.same_shares(seen.limits.cpu_shares, former, version)
         differs["cpu_shares"] = (former if as_recorded else seen.limits.cpu_shares, shares)
     return steps, differs
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _images, _liblxc, _select, _wait, _watcher
+from ansible_collections.nomadic.lxc.plugins.module_utils import _driver, _images, _liblxc, _select, _wait, _watcher
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import SECOND
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import ContainerGoneError, LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._report import task_dict
@@ -23,19 +23,6 @@ ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
     "timeout": {"type": "str", "default": "60s"},
 }
 
-# The seed's Abilities and FSIsolation.
-ABILITIES = {"send_signals": False, "exec": False, "fs_isolation": "image"}
-
-
-def fingerprint(version: str, enabled: bool, volumes_enabled: bool) -> dict[str, str]:
-    """The attributes by which the seed's driver told a node of itself; empty where it is disabled or LXC is not there."""
-    if not enabled or not version:
-        return {}
-    found = {"driver.lxc": "1", "driver.lxc.version": version}
-    if volumes_enabled:
-        found["driver.lxc.volumes.enabled"] = "1"
-    return found
-
 
 def facts(params: Params, _check_mode: bool) -> dict[str, t.Any]:
     """The result of the module. Raises LxcTaskError."""
@@ -49,9 +36,9 @@ def facts(params: Params, _check_mode: bool) -> dict[str, t.Any]:
         views, warnings = _select.select(wanted, containers)
     else:
         views, warnings, waited = _wait_for(params["wait"], wanted, containers, timeout)
-    driver = fingerprint(_liblxc.version(), params["driver_enabled"], params["volumes_enabled"])
+    driver = _driver.fingerprint(_liblxc.version(), params["driver_enabled"], params["volumes_enabled"])
     images = _images.told(wanted.lxc_path)
-    return {**result([task_dict(view) for view in views], driver, images), **waited, "warnings": warnings}
+    return {**_driver.result([task_dict(view) for view in views], driver, images), **waited, "warnings": warnings}
 
 
 def _wait_for(
@@ -88,19 +75,4 @@ def without_lxc(params: Params, _check_mode: bool) -> dict[str, t.Any]:
     """The result on a host that has no LXC: no error, and nothing there. Raises LxcTaskError for a wait that can't end."""
     if params["wait"] == "running":
         raise LxcTaskError("no task will run on this host: LXC is not installed")
-    return result([], {}, [])
-
-
-def result(tasks: list[dict[str, t.Any]], driver: dict[str, str], images: list[dict[str, t.Any]]) -> dict[str, t.Any]:
-    """The module's result: what is true of these tasks and of the host."""
-    return {
-        "changed": False,
-        "tasks": tasks,
-        "images": images,
-        "ansible_facts": {
-            "lxc_tasks": {task["container_name"]: task for task in tasks},
-            "lxc_images": images,
-            "lxc_driver": driver,
-            "lxc_driver_abilities": dict(ABILITIES),
-        },
-    }
+    return _driver.result([], {}, [])

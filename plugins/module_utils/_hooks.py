@@ -12,7 +12,7 @@ from __future__ import annotations
 import os.path
 import shlex
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._kept import EXIT_FILE, RUN_FILE
+from ansible_collections.nomadic.lxc.plugins.module_utils import _kept
 from ansible_collections.nomadic.lxc.plugins.module_utils._mounts import secrets_options
 
 
@@ -39,7 +39,7 @@ def run_hook(directory: str) -> str:
     """At a start: keep who the init is (pid, start time in ticks, boot: see proc(5)), and its cgroups while it is still in
     the container's own.
     """
-    file = shlex.quote(os.path.join(directory, RUN_FILE))
+    file = shlex.quote(os.path.join(directory, _kept.RUN_FILE))
     return _command(
         f"{_only_for(directory)} {{ read -r boot </proc/sys/kernel/random/boot_id; read -r stat </proc/$LXC_PID/stat;"
         ' set -- ${stat##*) }; shift 19; echo "$LXC_PID $1 $boot";'
@@ -55,7 +55,7 @@ def exit_hook(directory: str) -> str:
     as ``oom``, those that the container's own limit caused (cgroup-v2.rst). Written at once, so that who waits for it
     reads all or nothing.
     """
-    run, file = (shlex.quote(os.path.join(directory, name)) for name in (RUN_FILE, EXIT_FILE))
+    run, file = (shlex.quote(os.path.join(directory, name)) for name in (_kept.RUN_FILE, _kept.EXIT_FILE))
     return _command(
         f"{_only_for(directory)} old= new=; {{"
         " read -r init;"

@@ -12,19 +12,12 @@ import os
 import stat
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _tree
-from ansible_collections.nomadic.lxc.plugins.module_utils._image import (
-    MANIFEST,
-    Manifest,
-    image_in,
-    images_directory,
-    parse_manifest,
-)
+from ansible_collections.nomadic.lxc.plugins.module_utils import _image, _tree
 
 
 def directory_of(lxc_path: str, image: str) -> str:
     """An image's directory."""
-    return os.path.join(images_directory(lxc_path), image)
+    return os.path.join(_image.images_directory(lxc_path), image)
 
 
 def rootfs_of(lxc_path: str, image: str) -> str:
@@ -32,16 +25,16 @@ def rootfs_of(lxc_path: str, image: str) -> str:
     return os.path.join(directory_of(lxc_path, image), "rootfs")
 
 
-def manifest_of(lxc_path: str, image: str) -> Manifest | None:
+def manifest_of(lxc_path: str, image: str) -> _image.Manifest | None:
     """An image's manifest, which is written last; None where no whole image is."""
     directory = directory_of(lxc_path, image)
-    manifest = parse_manifest(_tree.read_text(os.path.join(directory, MANIFEST)) or "")
+    manifest = _image.parse_manifest(_tree.read_text(os.path.join(directory, _image.MANIFEST)) or "")
     whole = manifest is not None and manifest.id == image
     whole = whole and all(os.path.lexists(os.path.join(directory, name)) for name in ("config", "rootfs"))
     return manifest if whole else None
 
 
-def sound(lxc_path: str, image: str) -> Manifest | None:
+def sound(lxc_path: str, image: str) -> _image.Manifest | None:
     """An image's manifest if its root file system is still as the template left it; None if it must be built (again)."""
     manifest = manifest_of(lxc_path, image)
     if manifest is None:
@@ -81,7 +74,7 @@ def digest(directory: str) -> str:
 def image_names(lxc_path: str) -> list[str]:
     """The ids of all images that are there, whole or not; what a build left over is named with it."""
     try:
-        return sorted(os.listdir(images_directory(lxc_path)))
+        return sorted(os.listdir(_image.images_directory(lxc_path)))
     except (FileNotFoundError, NotADirectoryError):
         return []
 
@@ -114,7 +107,7 @@ def users(lxc_path: str) -> dict[str, list[str]]:
     """Who stands on which image: the names of containers, of snapshots of them, and of ones that were set aside, by id."""
     found: dict[str, list[str]] = {}
     for name, directory in _places(lxc_path):
-        image = image_in(_tree.read_text(os.path.join(directory, "config")) or "")
+        image = _image.image_in(_tree.read_text(os.path.join(directory, "config")) or "")
         if image is not None and name not in found.setdefault(image, []):
             found[image].append(name)
     return found

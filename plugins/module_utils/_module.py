@@ -11,9 +11,9 @@ import subprocess
 import sys
 import traceback
 import typing as t
+import zipimport
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible.module_utils.common.respawn import has_respawned, respawn_module
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import GroupError, LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._text import HIDDEN, given
 
@@ -31,6 +31,27 @@ _INSTALL = {
 }
 # Where LXC's tools are where it is installed; a module's PATH may be a user's.
 _PROGRAMS = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
+
+
+class _Zip(zipimport.zipimporter):
+    """Python's own compiles each file twice, the first time only to tell its name (zipimport.py, get_filename)."""
+
+    def get_filename(self, fullname: str) -> str:
+        """The path of one of our files in the zip."""
+        return os.path.join(self.archive, f"{self.prefix}{fullname.rpartition('.')[2]}.py")
+
+
+def _load_quickly() -> None:
+    """Ansible sends a module with all of its files in one zip: have ours, of which there are many, loaded from it quickly.
+
+    What a module imports after this file is.
+    """
+    package = sys.modules[__name__.rpartition(".")[0]]
+    if isinstance(getattr(sys.modules[__name__].__spec__, "loader", None), zipimport.zipimporter):
+        sys.path_importer_cache.update((place, _Zip(place)) for place in package.__path__)
+
+
+_load_quickly()
 
 
 def run(
@@ -102,6 +123,8 @@ def _missing(libraries: t.Sequence[str]) -> str | None:
 
 def _respawn(libraries: t.Sequence[str]) -> None:
     """Run the module again under a system Python that has all libraries; comes back where none has."""
+    from ansible.module_utils.common.respawn import has_respawned, respawn_module
+
     if has_respawned():
         return
     for interpreter in SYSTEM_PYTHONS:

@@ -12,25 +12,20 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
-    _cgroup,
+    _cgroup_mounts,
     _config_lines,
+    _image,
     _images,
+    _kept,
     _monitor,
     _mounts,
     _record,
     _tree,
     _volumes,
 )
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_mounts import read_controllers
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_reader import CgroupReader
 from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import LEAST_BASE
 from ansible_collections.nomadic.lxc.plugins.module_utils._idmapped import can_idmap
-from ansible_collections.nomadic.lxc.plugins.module_utils._image import OVERLAY, image_id
-from ansible_collections.nomadic.lxc.plugins.module_utils._kept import (
-    own_record,
-    read_exit,
-    read_record,
-    runs_elsewhere,
-)
 from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import RuntimeFailure
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import SHIFTING, Layout, layout
 from ansible_collections.nomadic.lxc.plugins.module_utils._needs import options_of
@@ -94,10 +89,10 @@ def observe(spec: TaskSpec, runtime: Runtime) -> tuple[TaskSpec, Observed]:
     """Look at a task's host. Returns the spec as adopt makes it, and what is."""
     name, path = spec.container_name, spec.lxc_path
     directory, aside = runtime.directory(name), aside_directory(path, name)
-    record = own_record(path, name)
+    record = _kept.own_record(path, name)
     defined = os.path.isfile(runtime.config_file(name))
     kept = os.path.isdir(aside)
-    former = read_record(os.path.join(aside, _record.FILE)) if kept else None
+    former = _kept.read_record(os.path.join(aside, _record.FILE)) if kept else None
     half_made = record is not None and record.phase == _record.MAKING
     if record is None and not defined and os.path.isdir(directory):
         half_made = set(os.listdir(directory)) <= {f"{_record.FILE}.new"}
@@ -116,11 +111,11 @@ def observe(spec: TaskSpec, runtime: Runtime) -> tuple[TaskSpec, Observed]:
         state, init, unloadable = _state(spec, runtime, directory, record)
     if record is not None and record.pending and init is not None:
         record = record.followed(init, parent(init.pid))
-    ended = read_exit(directory, record) if state == STOPPED else None
+    ended = _kept.read_exit(directory, record) if state == STOPPED else None
     asleep = state in (STOPPED, ABSENT) and unloadable is None
     elsewhere = None
     if asleep and record is not None:
-        elsewhere = runs_elsewhere(directory, record)
+        elsewhere = _kept.runs_elsewhere(directory, record)
     elif asleep and defined and spec.by_handle:
         # Of one that others made no record tells: its monitor does.
         elsewhere = _monitor.init_of(path, name)
@@ -152,7 +147,7 @@ def _state(
 ) -> tuple[str, InitId | None, str | None]:
     """A container's state, its init, and why liblxc can't load it: a declaration of ours may put that right."""
     # Whom the record or a hook knows, liblxc need not be asked for.
-    init = None if record is None else runs_elsewhere(directory, record)
+    init = None if record is None else _kept.runs_elsewhere(directory, record)
     try:
         state, pid = runtime.state(spec.container_name, None if init is None else init.pid)
     except RuntimeFailure as failure:
@@ -174,15 +169,18 @@ def _has_snapshots(directory: str) -> bool:
 
 def _of_cgroup(init: InitId | None, config: str, name: str) -> dict[str, t.Any]:
     """What the task's cgroup says, or where none is what the host's do: fields of Observed."""
-    group = None if init is None else _cgroup.Cgroup.of_container(init.pid, name, _config_lines.parse(config))
+    group = None if init is None else CgroupReader.of_container(init.pid, name, _config_lines.parse(config))
     if group is not None:
         return {
             "cgroup_version": group.version,
             "cpu_generation": group.generation("cpu"),
             "limits": group.limits(),
         }
-    hierarchies = _cgroup.read_hierarchies()
-    return {"cgroup_version": _cgroup.memory_generation(hierarchies), "controllers": read_controllers(hierarchies)}
+    hierarchies = _cgroup_mounts.read_hierarchies()
+    return {
+        "cgroup_version": _cgroup_mounts.memory_generation(hierarchies),
+        "controllers": _cgroup_mounts.read_controllers(hierarchies),
+    }
 
 
 def _link_up(spec: TaskSpec, record: Record | None) -> bool | None:
@@ -226,7 +224,7 @@ def _of_directories(spec: TaskSpec, state: str, points: t.Sequence[str]) -> dict
         seen["purgeable"], seen["kept_mounts"] = _purge(place, others)
     if not spec.declares:
         return seen
-    image = _image(spec, state in (RUNNING, FROZEN))
+    image = _image_of(spec, state in (RUNNING, FROZEN))
     making = state == ABSENT or spec.recreate != "never" or (image is not None and image.build is None)
     return {
         **seen,
@@ -385,11 +383,11 @@ def _template(spec: TaskSpec) -> Template:
     return Template(path, True, known_options(script) if script.startswith("#!") else None)
 
 
-def _image(spec: TaskSpec, runs: bool) -> Image | None:
+def _image_of(spec: TaskSpec, runs: bool) -> Image | None:
     """A task that runs needs its image no more than it has it: the root file system is looked through for the others."""
-    if spec.options["backing_store"] != OVERLAY:
+    if spec.options["backing_store"] != _image.OVERLAY:
         return None
-    wanted = image_id(spec.options)
+    wanted = _image.image_id(spec.options)
     find = _images.manifest_of if runs and spec.recreate == "never" else _images.sound
     manifest = find(spec.lxc_path, wanted)
     return Image(wanted, None if manifest is None else manifest.build)

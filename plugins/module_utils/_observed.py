@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Limits
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_text import Limits
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT, FROZEN, RUNNING, Exit

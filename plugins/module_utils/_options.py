@@ -15,8 +15,7 @@ import hashlib
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _entries, _hooks, _idmap, _volumes
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import cpu_lines, memory_lines
+from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_text, _entries, _hooks, _idmap, _volumes
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import canonical
 from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import Pair
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
@@ -271,7 +270,7 @@ OPTIONS: tuple[Option, ...] = (
         {"type": "int"},
         LIVE,
         configures=True,
-        lines=lambda task: memory_lines(task.options["memory_mb"]),
+        lines=lambda task: _cgroup_text.memory_lines(task.options["memory_mb"]),
         keys=_LIMIT_KEYS,
     ),
     Option(
@@ -279,7 +278,7 @@ OPTIONS: tuple[Option, ...] = (
         {"type": "int"},
         LIVE,
         configures=True,
-        lines=lambda task: cpu_lines(task.options["cpu_shares"]),
+        lines=lambda task: _cgroup_text.cpu_lines(task.options["cpu_shares"]),
         keys=_SHARE_KEYS,
     ),
     Option(

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _steps
-from ansible_collections.nomadic.lxc.plugins.module_utils._command import absent, command
+from ansible_collections.nomadic.lxc.plugins.module_utils import _command, _steps
 from ansible_collections.nomadic.lxc.plugins.module_utils._declare import converge_task, create
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._needs import refuse_lacking
@@ -32,9 +31,9 @@ def make_plan(spec: TaskSpec, seen: Observed, declared: Declared | None) -> Plan
 def _planned(spec: TaskSpec, seen: Observed, declared: Declared | None) -> Plan:
     repair = _repair(seen)
     if spec.state == "absent":
-        return absent(spec, seen, repair)
+        return _command.absent(spec, seen, repair)
     if declared is None or not spec.declares:
-        return command(spec, seen, repair)
+        return _command.command(spec, seen, repair)
     if seen.blocked is not None:
         raise LxcTaskError(f"{seen.blocked} is not a directory, and one of the task's has to be there: move it away")
     if seen.state == ABSENT:

@@ -13,8 +13,7 @@ import os
 import re
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _config, _volumes
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import MAX_SHARES, MIN_SHARES
+from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_text, _config, _volumes
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import parse_duration
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._handle import parse_handle
@@ -149,8 +148,10 @@ def _memory(mebibytes: int) -> int:
 
 
 def _shares(shares: int) -> int:
-    if not MIN_SHARES <= shares <= MAX_SHARES:
-        raise LxcTaskError(f"cpu_shares {shares} is not between {MIN_SHARES} and {MAX_SHARES}")
+    if not _cgroup_text.MIN_SHARES <= shares <= _cgroup_text.MAX_SHARES:
+        raise LxcTaskError(
+            f"cpu_shares {shares} is not between {_cgroup_text.MIN_SHARES} and {_cgroup_text.MAX_SHARES}"
+        )
     return shares
 
 

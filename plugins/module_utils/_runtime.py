@@ -14,8 +14,7 @@ import os
 import time
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _child, _monitor
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import remove_monitor_cgroups
+from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_files, _child, _monitor
 from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import Pair, parse
 from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import KEY
 from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import Containers, RuntimeFailure, quiet, settled
@@ -268,7 +267,9 @@ class Runtime(Containers):
 
     def sweep(self, name: str, payload: bool = False) -> None:
         """Remove the empty cgroups that a monitor has left; with a thousand of them the name can't start any more."""
-        remove_monitor_cgroups(name, lambda other: os.path.lexists(self.directory(other)), payload=payload)
+        _cgroup_files.remove_monitor_cgroups(
+            name, lambda other: os.path.lexists(self.directory(other)), payload=payload
+        )
 
 
 def _say(text: str) -> None:

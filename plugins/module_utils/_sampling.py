@@ -74,7 +74,7 @@ def cgroup_of(view: TaskView) -> CgroupReader | None:
     """The cgroup of a running task; None where nothing runs."""
     if view.init is None:
         return None
-    return CgroupReader.of_container(view.init.pid, view.container_name, view.lines, _select.hierarchies())
+    return CgroupReader.of_container(view.init.pid, view.container_name, view.lines)
 
 
 def _write(path: str, views: t.Sequence[TaskView], samples: t.Mapping[str, _stats.Sample]) -> None:

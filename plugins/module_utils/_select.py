@@ -10,12 +10,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _record, _tree
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_mounts import (
-    Hierarchy,
-    memory_generation,
-    read_hierarchies,
-)
+from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_mounts, _config_lines, _kept, _record, _tree
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import (
     DEFAULT_KILL_TIMEOUT,
     effective_kill_timeout,
@@ -23,11 +18,6 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._duration import (
 )
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import ContainerGoneError, LxcTaskError, OptionsError
 from ansible_collections.nomadic.lxc.plugins.module_utils._handle import Handle, parse_handle
-from ansible_collections.nomadic.lxc.plugins.module_utils._kept import (
-    own_record,
-    read_exit,
-    runs_elsewhere,
-)
 from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import Containers, default_lxc_path
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import (
     container_name,
@@ -133,7 +123,7 @@ def select(wanted: Selection, containers: Containers, ask: bool = True) -> tuple
 
 
 def record_of(name: str, wanted: Selection) -> Record | None:
-    return own_record(wanted.lxc_path, name)
+    return _kept.own_record(wanted.lxc_path, name)
 
 
 def _candidates(wanted: Selection) -> list[str]:
@@ -161,7 +151,9 @@ def look(name: str, record: Record | None, wanted: Selection, containers: Contai
     """
     config = _tree.read_text(containers.config_file(name))
     # A hook has kept it, or the record: it lives also if liblxc, in another network namespace, calls the container stopped.
-    init = runs_elsewhere(containers.directory(name), record) if record is not None and config is not None else None
+    init = (
+        _kept.runs_elsewhere(containers.directory(name), record) if record is not None and config is not None else None
+    )
     if config is None:
         state = ABSENT
     elif init is None:
@@ -195,17 +187,7 @@ def look(name: str, record: Record | None, wanted: Selection, containers: Contai
         memory_mb=options.get("memory_mb"),
         cpu_shares=options.get("cpu_shares"),
         kill_timeout=effective_kill_timeout(kill_timeout, wanted.max_kill_timeout),
-        cgroup_version=memory_generation(hierarchies()),
+        cgroup_version=_cgroup_mounts.memory_generation(_cgroup_mounts.read_hierarchies()),
         created_at=record.created_at if record is not None else None,
-        ended=read_exit(containers.directory(name), record) if state == STOPPED else None,
+        ended=_kept.read_exit(containers.directory(name), record) if state == STOPPED else None,
     )
-
-
-_hierarchies: list[Hierarchy] = []
-
-
-def hierarchies() -> list[Hierarchy]:
-    """The cgroup mounts, read once in a call: they serve all tasks."""
-    if not _hierarchies:
-        _hierarchies.extend(read_hierarchies())
-    return _hierarchies

@@ -14,9 +14,8 @@ import time
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_mounts import V1, V2
+from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_mounts, _cgroup_text
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_reader import CgroupReader
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_text import parse_number, parse_stat
 
 SECOND = 1_000_000_000
 # Nanoseconds in which the CPU counters and the clock are read where nothing interferes, and how often that is tried.
@@ -83,7 +82,7 @@ def parse_io(text: str | None) -> tuple[int, int] | None:
     counts = {"rbytes": 0, "wbytes": 0}
     for word in text.split():
         key, _equals, value = word.partition("=")
-        number = parse_number(value)
+        number = _cgroup_text.parse_number(value)
         if key in counts and number is not None:
             counts[key] += number
     return counts["rbytes"], counts["wbytes"]
@@ -98,7 +97,7 @@ def parse_blkio(text: str | None) -> tuple[int, int] | None:
     counts: dict[str, int] = {}
     for line in (text or "").split("\n"):
         words = line.split()
-        number = parse_number(words[2]) if len(words) == 3 else None
+        number = _cgroup_text.parse_number(words[2]) if len(words) == 3 else None
         if number is not None and words[1] in ("Read", "Write"):
             counts[words[1]] = counts.get(words[1], 0) + number
     return (counts.get("Read", 0), counts.get("Write", 0)) if counts else None
@@ -116,9 +115,9 @@ def _sum(one: int | None, other: int | None) -> int | None:
 
 
 def _cpu(cgroup: CgroupReader, cpu_stat: t.Mapping[str, int], clock_ticks: int) -> dict[str, int | None]:
-    if cgroup.generation("cpuacct") == V1:
-        total = parse_number(cgroup.read("cpuacct", "cpuacct.usage"))
-        stat = parse_stat(cgroup.read("cpuacct", "cpuacct.stat"))  # in clock ticks, USER_HZ
+    if cgroup.generation("cpuacct") == _cgroup_mounts.V1:
+        total = _cgroup_text.parse_number(cgroup.read("cpuacct", "cpuacct.usage"))
+        stat = _cgroup_text.parse_stat(cgroup.read("cpuacct", "cpuacct.stat"))  # in clock ticks, USER_HZ
         user, system = stat.get("user"), stat.get("system")
         return {
             "cpu": total,
@@ -127,7 +126,11 @@ def _cpu(cgroup: CgroupReader, cpu_stat: t.Mapping[str, int], clock_ticks: int) 
             "ticks": _sum(user, system),
         }
     # Unless the cpu controller is a v1 one beside it, this is the file that was read already.
-    unified = cpu_stat if cgroup.generation("cpu") == V2 else parse_stat(cgroup.read("cpuacct", "cpu.stat"))
+    unified = (
+        cpu_stat
+        if cgroup.generation("cpu") == _cgroup_mounts.V2
+        else _cgroup_text.parse_stat(cgroup.read("cpuacct", "cpu.stat"))
+    )
     user, system = unified.get("user_usec"), unified.get("system_usec")
     both = _sum(user, system)
     return {
@@ -149,10 +152,10 @@ def _throttled(cpu_stat: t.Mapping[str, int]) -> dict[str, int | None]:
 
 def _memory(cgroup: CgroupReader) -> dict[str, int | None]:
     def number(file: str) -> int | None:
-        return parse_number(cgroup.read("memory", file))
+        return _cgroup_text.parse_number(cgroup.read("memory", file))
 
-    stat = parse_stat(cgroup.read("memory", "memory.stat"))
-    if cgroup.version == V1:
+    stat = _cgroup_text.parse_stat(cgroup.read("memory", "memory.stat"))
+    if cgroup.version == _cgroup_mounts.V1:
         # The total_ rows are those of the whole hierarchy.
         return {
             "rss": stat.get("total_rss"),
@@ -170,19 +173,21 @@ def _memory(cgroup: CgroupReader) -> dict[str, int | None]:
         "max_usage": number("memory.peak"),  # Linux 5.19
         "kernel_usage": stat.get("kernel"),  # Linux 5.18
         "kernel_max_usage": None,
-        "oom_kills": parse_stat(cgroup.read("memory", "memory.events")).get("oom_kill"),
+        "oom_kills": _cgroup_text.parse_stat(cgroup.read("memory", "memory.events")).get("oom_kill"),
     }
 
 
 def _oom_kills_v1(cgroup: CgroupReader) -> int | None:
     """v1 counts a kill only in the cgroup of the process that was killed, and forgets it when that cgroup goes."""
-    counts = [parse_stat(text).get("oom_kill") for text in cgroup.read_tree("memory", "memory.oom_control")]
+    counts = [
+        _cgroup_text.parse_stat(text).get("oom_kill") for text in cgroup.read_tree("memory", "memory.oom_control")
+    ]
     known = [count for count in counts if count is not None]  # Linux 4.13
     return sum(known) if known else None
 
 
 def _io(cgroup: CgroupReader) -> dict[str, int | None]:
-    if cgroup.generation("blkio") == V1:
+    if cgroup.generation("blkio") == _cgroup_mounts.V1:
         text = cgroup.read("blkio", "blkio.throttle.io_service_bytes_recursive")  # Linux 4.19
         if text is None:
             text = cgroup.read("blkio", "blkio.throttle.io_service_bytes")
@@ -201,7 +206,7 @@ def _clocked(cgroup: CgroupReader, hertz: int) -> tuple[int, int, dict[str, int 
     """
     for left in reversed(range(_ATTEMPTS)):
         before, timestamp = time.monotonic_ns(), time.time_ns()
-        cpu_stat = parse_stat(cgroup.read("cpu", "cpu.stat"))
+        cpu_stat = _cgroup_text.parse_stat(cgroup.read("cpu", "cpu.stat"))
         cpu = _cpu(cgroup, cpu_stat, hertz)
         taken = time.monotonic_ns() - before
         if taken <= _AT_ONCE or not left:
@@ -215,7 +220,7 @@ def take(cgroup: CgroupReader, clock_ticks: int | None = None) -> Sample | None:
     monotonic, timestamp, cpu, cpu_stat = _clocked(cgroup, hertz)
     memory, io, throttled = _memory(cgroup), _io(cgroup), _throttled(cpu_stat)
     limit = cgroup.memory_limit()
-    pids = parse_number(cgroup.read("pids", "pids.current"))
+    pids = _cgroup_text.parse_number(cgroup.read("pids", "pids.current"))
     # Last: what is still there now was there all along, so nothing above is missing only because the container ended.
     identity = cgroup.identity("cpuacct", "memory")
     if identity is None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.nomadic.lxc.plugins.module_utils import _image
 from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import Pair
 from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import Idmap
-from ansible_collections.nomadic.lxc.plugins.module_utils._image import Recipe
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,10 @@ class Step:
     action: str
 
 
-@dataclass(frozen=True)
 class RestoreFormer(Step):
     """Put back the container that a recreation which was cut off had set aside."""
 
 
-@dataclass(frozen=True)
 class RemoveHalfMade(Step):
     """Remove what is left of a creation that was cut off."""
 
@@ -79,14 +77,14 @@ class Create(Step):
 class BuildImage(Step):
     """Have the template make an image that tasks share, unless somebody else has done so by then."""
 
-    recipe: Recipe
+    recipe: _image.Recipe
 
 
 @dataclass(frozen=True)
 class Clone(Step):
     """Make the container on an image."""
 
-    recipe: Recipe
+    recipe: _image.Recipe
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,6 @@ class Remember(Step):
     ready: bool = True
 
 
-@dataclass(frozen=True)
 class Commit(Step):
     """Say in the record that the container is whole."""
 
@@ -147,27 +144,22 @@ class Stop(Step):
     former_log_level: str
 
 
-@dataclass(frozen=True)
 class Freeze(Step):
     """Freeze the running task."""
 
 
-@dataclass(frozen=True)
 class Thaw(Step):
     """Thaw the frozen task."""
 
 
-@dataclass(frozen=True)
 class SetAside(Step):
     """Keep the container out of sight while another is made in its place."""
 
 
-@dataclass(frozen=True)
 class DropAside(Step):
     """Remove the container that was set aside, with its root file system."""
 
 
-@dataclass(frozen=True)
 class Destroy(Step):
     """Remove the container with its root file system."""
 
@@ -218,3 +210,15 @@ class Plan:
     def stops(self) -> bool:
         """Whether a running task is stopped."""
         return any(isinstance(step, Stop) for step in self.steps)
+
+
+@dataclass
+class Outcome:
+    """What only the doing tells. ``forced``: None unless a stop happened, then whether it took a kill. ``spared``: steps that
+    somebody else had taken by then. ``took``: seconds, by action, in order.
+    """
+
+    forced: bool | None = None
+    template_output: str = ""
+    spared: list[Step] = field(default_factory=list)
+    took: list[tuple[str, float]] = field(default_factory=list)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+from ansible_collections.nomadic.lxc.plugins.module_utils import _kept
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._kept import EXIT_FILE, read_end, read_exit
 from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import Containers
 from ansible_collections.nomadic.lxc.plugins.module_utils._select import Selection, look, record_of
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import STOPPED
@@ -34,16 +34,19 @@ class Watcher:
 
     def tells(self, view: TaskView) -> bool:
         """Whether a hook of ours will tell of its end."""
-        return any(key == "lxc.hook.stop" and EXIT_FILE in value for key, value in view.lines)
+        return any(key == "lxc.hook.stop" and _kept.EXIT_FILE in value for key, value in view.lines)
 
     def told(self, view: TaskView) -> TaskView | None:
         """What the hook told of the end of this run: the task stopped, or unchanged if it reboots; None before that."""
         directory = self._containers.directory(view.container_name)
-        ended = read_end(directory)
+        ended = _kept.read_end(directory)
         if ended is None or ended.init != view.init:
             return None
         if ended.rebooted:
             return view
         return replace(
-            view, state=STOPPED, init=None, ended=read_exit(directory, record_of(view.container_name, self._wanted))
+            view,
+            state=STOPPED,
+            init=None,
+            ended=_kept.read_exit(directory, record_of(view.container_name, self._wanted)),
         )

@@ -12,26 +12,13 @@ import signal
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _record, _tree
+from ansible_collections.nomadic.lxc.plugins.module_utils import _kept, _record, _tree
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._kept import record_file
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
 from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
-from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Step
-
-
-@dataclass
-class Outcome:
-    """What only the doing tells. ``forced``: None unless a stop happened, then whether it took a kill. ``spared``: steps that
-    somebody else had taken by then. ``took``: seconds, by action, in order.
-    """
-
-    forced: bool | None = None
-    template_output: str = ""
-    spared: list[Step] = field(default_factory=list)
-    took: list[tuple[str, float]] = field(default_factory=list)
+from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Outcome
 
 
 @dataclass
@@ -61,7 +48,7 @@ class Work:
 
     def write_record(self, record: Record) -> None:
         """Write the record; from now on it is the one that counts."""
-        _tree.write_atomically(record_file(self.spec.lxc_path, self.name), _record.render_record(record))
+        _tree.write_atomically(_kept.record_file(self.spec.lxc_path, self.name), _record.render_record(record))
         self.record = record
 
     def change_record(self, record: Record) -> None:

@@ -806,14 +806,15 @@ ansible_facts:
       returned: success
 """
 
+# First: it loads the others quickly.
+from ansible_collections.nomadic.lxc.plugins.module_utils import _module
 from ansible_collections.nomadic.lxc.plugins.module_utils._converge import converge
-from ansible_collections.nomadic.lxc.plugins.module_utils._module import run
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import ARGUMENT_SPEC
 
 
 def main() -> None:
     """Run the module; all of it is in module_utils."""
-    run(ARGUMENT_SPEC, converge)
+    _module.run(ARGUMENT_SPEC, converge)
 
 
 if __name__ == "__main__":

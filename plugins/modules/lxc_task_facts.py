@@ -361,13 +361,14 @@ ansible_facts:
         fs_isolation: image
 """
 
+# First: it loads the others quickly.
+from ansible_collections.nomadic.lxc.plugins.module_utils import _module
 from ansible_collections.nomadic.lxc.plugins.module_utils._facts import ARGUMENT_SPEC, facts, without_lxc
-from ansible_collections.nomadic.lxc.plugins.module_utils._module import run
 
 
 def main() -> None:
     """Run the module; all of it is in module_utils."""
-    run(ARGUMENT_SPEC, facts, without_lxc, libraries=("lxc",))
+    _module.run(ARGUMENT_SPEC, facts, without_lxc, libraries=("lxc",))
 
 
 if __name__ == "__main__":

@@ -244,13 +244,14 @@ ansible_facts:
       returned: success
 """
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._module import run
+# First: it loads the others quickly.
+from ansible_collections.nomadic.lxc.plugins.module_utils import _module
 from ansible_collections.nomadic.lxc.plugins.module_utils._sampling import ARGUMENT_SPEC, stats
 
 
 def main() -> None:
     """Run the module; all of it is in module_utils."""
-    run(ARGUMENT_SPEC, stats, libraries=("lxc",))
+    _module.run(ARGUMENT_SPEC, stats, libraries=("lxc",))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup, _options
+from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_text, _options
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import base_of, converge
 from ansible_collections.nomadic.lxc.plugins.module_utils._declare import declare
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
@@ -117,10 +117,12 @@ def record_of(former: TaskSpec, **other: t.Any) -> Record:
     return replace(record, **other)
 
 
-def limits_of(former: TaskSpec) -> _cgroup.Limits:
+def limits_of(former: TaskSpec) -> _cgroup_text.Limits:
     """What the kernel holds where the limits are as declared."""
     memory, shares = former.options["memory_mb"], former.options["cpu_shares"]
-    return _cgroup.Limits(None if memory is None else memory * _cgroup.MIB, 1024 if shares is None else shares)
+    return _cgroup_text.Limits(
+        None if memory is None else memory * _cgroup_text.MIB, 1024 if shares is None else shares
+    )
 
 
 def made(former: TaskSpec, asked: TaskSpec | None = None, state: str = "running", **other: t.Any) -> Observed:

@@ -14,7 +14,7 @@ import typing as t
 from pathlib import Path
 from unittest import mock
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup, _cgroup_files, _cgroup_text
+from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup, _cgroup_files, _cgroup_mounts, _cgroup_text
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "cgroup"
 # The init's number in every fixture.
@@ -106,7 +106,7 @@ class Kernel:
         """In place of ``read_file``."""
         self._goes_on()
         file = os.path.basename(path)
-        v1, v2 = self.version == _cgroup.V1, self.version == _cgroup.V2
+        v1, v2 = self.version == _cgroup_mounts.V1, self.version == _cgroup_mounts.V2
         prefix = "total_" if v1 else ""
         anonymous = f"{prefix}{'rss' if v1 else 'anon'} {self.anonymous - PAGE}\n{prefix}shmem {PAGE}\n"
         stat = f"{anonymous}{prefix}inactive_file {self.clean}\n{prefix}active_file {self.dirty}\n"
@@ -162,7 +162,7 @@ class Kernel:
             mock.patch.object(time, "sleep", self.sleep),
             mock.patch.object(time, "monotonic", lambda: self.now),
         ):
-            v1 = dict.fromkeys(("memory", "cpu", "cpuacct"), directory) if self.version == _cgroup.V1 else {}
+            v1 = dict.fromkeys(("memory", "cpu", "cpuacct"), directory) if self.version == _cgroup_mounts.V1 else {}
             yield _cgroup.Cgroup("web", v1, directory)
 
 

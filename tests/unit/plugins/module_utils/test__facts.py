@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils import _liblxc, _record
+from ansible_collections.nomadic.lxc.plugins.module_utils._driver import fingerprint
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._facts import ARGUMENT_SPEC, facts, fingerprint, without_lxc
+from ansible_collections.nomadic.lxc.plugins.module_utils._facts import ARGUMENT_SPEC, facts, without_lxc
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import identify
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.views import PARAMS, Told
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils import _options, _steps
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Limits
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_text import Limits
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import converge
 from ansible_collections.nomadic.lxc.plugins.module_utils._declare import declare
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import ForeignContainerError, LxcTaskError
