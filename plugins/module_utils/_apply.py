@@ -74,7 +74,7 @@ def apply(steps: t.Sequence[_steps.Step], spec: TaskSpec, seen: Observed, runtim
 
 def _to_try(steps: t.Sequence[_steps.Step]) -> list[_steps.Configure]:
     """New configurations of a container that is there: liblxc has to load them before a running task is stopped for them."""
-    if any(isinstance(step, (_steps.Create, _steps.RestoreFormer)) for step in steps):
+    if any(isinstance(step, (_steps.Create, _steps.Clone, _steps.RestoreFormer)) for step in steps):
         return []
     return [step for step in steps if isinstance(step, _steps.Configure)]
 

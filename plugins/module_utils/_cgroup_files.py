@@ -91,8 +91,9 @@ def remove_monitor_cgroups(
     or children can't be removed, and stays. Returns the removed directories.
     """
     removed: list[str] = []
-    for mount in _cgroup_mounts.read_hierarchies(root):
-        top = os.path.join(root, mount.mount_point.lstrip("/"))
+    # One may be mounted over another.
+    for point in sorted({mount.mount_point for mount in _cgroup_mounts.read_hierarchies(root)}):
+        top = os.path.join(root, point.lstrip("/"))
         for directory in sorted({top, os.path.join(top, *_cgroup_text.components(cgroup_dir or ""))}):
             for name in _leftovers(directory, container_name, payload):
                 other = name.split(".", 2)[2]
@@ -118,4 +119,7 @@ def _leftovers(directory: str, container_name: str, payload: bool) -> list[str]:
     except OSError:
         return []
     prefixes = ("lxc.monitor.", "lxc.payload.") if payload else ("lxc.monitor.",)
-    return [name for name in names for prefix in prefixes if _cgroup_text.made_by_liblxc(name, prefix, container_name)]
+    # A host has some for each of its containers, in each hierarchy, and mostly none of them is meant.
+    together = "/".join(names)
+    mine = [prefix for prefix in prefixes if prefix + container_name in together]
+    return [name for prefix in mine for name in names if _cgroup_text.made_by_liblxc(name, prefix, container_name)]

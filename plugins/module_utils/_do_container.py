@@ -87,8 +87,11 @@ def _make_mark(mark: str, text: str) -> None:
 
 
 def _made(work: Work, text: str, image: str | None = None) -> None:
-    """Say what the container's configuration was when nothing of ours was in it. ``image``: the build that it stands on."""
-    work.write_record(replace(t.cast(Record, work.record), base=tuple(_config.base_of(text)), image=image))
+    """Keep what the container's configuration was when nothing of ours was in it. ``image``: the build that it stands on.
+
+    It comes into the file when the options do: until then the container is half made.
+    """
+    work.record = replace(t.cast(Record, work.record), base=tuple(_config.base_of(text)), image=image)
     _unmark(work)
 
 

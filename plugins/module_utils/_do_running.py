@@ -10,11 +10,11 @@ import re
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _steps, _tree
+from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _kept, _steps, _tree
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Cgroup
 from ansible_collections.nomadic.lxc.plugins.module_utils._duration import SECOND
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import identify
+from ansible_collections.nomadic.lxc.plugins.module_utils._proc import alive, identify
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import FROZEN, STOPPED
 from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work, unlink
 
@@ -52,8 +52,11 @@ def start_hint(words: str, memory_mb: int | None, pty_max: str) -> str | None:
 def note_init(work: Work) -> None:
     """Keep in the record which process the task's init is: another network namespace can't ask liblxc."""
     if work.record is not None:
-        pid = work.runtime.state(work.name)[1]
-        init = identify(pid) if pid > 0 else None
+        # Our hook at the start has kept it; if not, liblxc knows.
+        init = _kept.read_run(work.directory)
+        if not alive(init):
+            pid = work.runtime.state(work.name)[1]
+            init = identify(pid) if pid > 0 else None
         nothing: dict[str, t.Any] = {"pending": (), "pending_init": None, "pending_monitor": None, "running": {}}
         work.write_record(replace(work.record, init=init, **nothing))
 

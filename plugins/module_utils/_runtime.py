@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import time
 import typing as t
 
@@ -18,7 +19,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_files, 
 from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import Pair, parse
 from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import KEY
 from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import Containers, RuntimeFailure, quiet, settled
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import wait_for_exit
+from ansible_collections.nomadic.lxc.plugins.module_utils._proc import parent, wait_for_exit
 from ansible_collections.nomadic.lxc.plugins.module_utils._text import HIDDEN
 from ansible_collections.nomadic.lxc.plugins.module_utils._tree import read_text
 
@@ -28,6 +29,8 @@ START_TIMEOUT = 120.0
 AGAIN_TIMEOUT = 5.0
 # The monitor's work after the init died: hooks, network, cgroups.
 STOP_TIMEOUT = 30.0
+# A killed process is gone as soon as the kernel comes to it.
+KILL_TIMEOUT = 5.0
 _PAUSE = 0.01
 # Of an output: lines, and characters.
 _WORDS = 12
@@ -227,12 +230,38 @@ class Runtime(Containers):
         return True
 
     def kill(self, name: str) -> None:
-        """Kill all of a container."""
+        """Kill all of a container: with the init of a pid namespace the kernel ends all of it, see pid_namespaces(7). What
+        does not end by that, since it is frozen say, is liblxc's.
+        """
+        container = self.open(name)
+        init = int(container.init_pid)
+        if container.state == "RUNNING" and init > 0 and self._killed(container, init):
+            return
         done = self._call(lambda: bool(self.open(name).stop()), timeout=STOP_TIMEOUT)
         if done.timed_out:
             self._end_monitor(name)
         if not self._stopped(self.open(name)):
             raise RuntimeFailure(f"container {name} can't be killed", self.last_words(done.output))
+
+    def _killed(self, container: t.Any, init: int) -> bool:
+        monitor = parent(init)
+        try:
+            descriptor = os.pidfd_open(init)
+        except (AttributeError, OSError):
+            return False
+        try:
+            # The number may have become another process's before it was opened.
+            if int(container.init_pid) != init or monitor is None:
+                return False
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
+        # The monitor's end tells that it has done its work: asking it again and again would keep it from that.
+        return (
+            wait_for_exit(init, KILL_TIMEOUT) and wait_for_exit(monitor.pid, STOP_TIMEOUT) and self._stopped(container)
+        )
 
     def _stopped(self, container: t.Any, init: int | None = None) -> bool:
         """Whether a container whose init ended stops; no if it rebooted itself: another init runs then."""
@@ -253,11 +282,10 @@ class Runtime(Containers):
 
     def destroy(self, name: str) -> None:
         """Remove a stopped container with its root file system."""
-        self._change(name, "destroy", lambda container: container.destroy())
+        self._change(name, "destroy", lambda container: container.destroy(), timeout=_child.FOREVER)
 
-    def _change(self, name: str, verb: str, change: t.Callable[[t.Any], t.Any]) -> None:
-        limit = _child.FOREVER if verb == "destroy" else STOP_TIMEOUT
-        done = self._call(lambda: bool(change(self.open(name))), timeout=limit)
+    def _change(self, name: str, verb: str, change: t.Callable[[t.Any], t.Any], timeout: float = STOP_TIMEOUT) -> None:
+        done = self._call(lambda: bool(change(self.open(name))), timeout=timeout)
         if not done.ok:
             raise RuntimeFailure(f"liblxc can't {verb} container {name}", self.last_words(done.output))
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import os.path
 import re
 import shlex
@@ -49,7 +50,8 @@ def shown(path: str) -> str:
     return name if path == path_of(name) else path
 
 
-def known_options(script: str) -> set[str] | None:
+@functools.lru_cache(maxsize=4)
+def known_options(script: str) -> frozenset[str] | None:
     """The long options in a template's getopt(1) call; None if it makes none, for then only itself knows.
 
     >>> sorted(known_options("options=$(getopt -o h -l help,dist:,release:,\\\\\\n arch: -- \\"$@\\")"))
@@ -74,7 +76,7 @@ def known_options(script: str) -> set[str] | None:
                 )
     # A list that the script puts together as it runs can't be read off it.
     readable = all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name) for name in names)
-    return names if names and readable else None
+    return frozenset(names) if names and readable else None
 
 
 def arguments(options: t.Mapping[str, t.Any], known: set[str] | None) -> tuple[list[str], list[str]]:

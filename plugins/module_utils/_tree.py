@@ -12,6 +12,10 @@ from bisect import bisect_left, bisect_right
 
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Each level has a file open, and a task may have made more than we can.
+_DEEPEST = 32
+
 
 def write_atomically(path: str, text: str, mode: int = 0o600, draft: str | None = None) -> None:
     """Replace a file by one with this text; whoever reads it sees the old or the new one, whole.
@@ -95,14 +99,14 @@ def within(path: str, sorted_paths: t.Sequence[str]) -> list[str]:
 def remove(path: str, mount_points: t.Sequence[str]) -> list[str]:
     """Remove a file or a whole directory; mount points in it stay with what leads to them, and are returned.
 
-    The work is rm(1)'s: it follows no link, and its --one-file-system holds for a mount that was made meanwhile.
+    Nothing follows a link, or crosses a mount that was made meanwhile. What is too deep for us, or can't be removed, is rm(1)'s.
     """
     path = _resolved(path)
     kept = within(path, mount_points)
     if path in kept:
         return [path]
     if not kept:
-        if os.path.lexists(path):
+        if os.path.lexists(path) and not _removed(path):
             # It inherits the call's locks: it may outlive us, and the next call has to wait for it.
             done = subprocess.run(
                 ["rm", "-rf", "--one-file-system", "--", path],
@@ -117,6 +121,42 @@ def remove(path: str, mount_points: t.Sequence[str]) -> list[str]:
     for entry in os.listdir(path):
         remove(os.path.join(path, entry), mount_points)
     return kept
+
+
+def _removed(path: str) -> bool:
+    """Remove what is small, without a program; whether all of it is gone."""
+    try:
+        if os.path.islink(path) or not os.path.isdir(path):
+            os.unlink(path)
+            return True
+        descriptor = os.open(path, _DIRECTORY)
+        try:
+            emptied = _emptied(descriptor, os.fstat(descriptor).st_dev, _DEEPEST)
+        finally:
+            os.close(descriptor)
+        if emptied:
+            os.rmdir(path)
+    except OSError:
+        return False
+    return emptied
+
+
+def _emptied(directory: int, device: int, depth: int) -> bool:
+    """Empty an open directory, so many levels deep, on this device; whether it is empty now. Raises OSError."""
+    with os.scandir(directory) as entries:
+        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_directory in found:
+        if not is_directory:
+            os.unlink(name, dir_fd=directory)
+            continue
+        below = os.open(name, _DIRECTORY, dir_fd=directory)
+        try:
+            if depth == 0 or os.fstat(below).st_dev != device or not _emptied(below, device, depth - 1):
+                return False
+        finally:
+            os.close(below)
+        os.rmdir(name, dir_fd=directory)
+    return True
 
 
 def removable(path: str, mount_points: t.Sequence[str]) -> bool:

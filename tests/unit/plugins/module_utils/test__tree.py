@@ -169,6 +169,20 @@ def test_a_directory_goes_with_all_that_is_in_it(tmp_path: Path) -> None:
     assert remove(str(place), []) == []
 
 
+def test_a_tree_deeper_than_we_have_files_open_goes(tmp_path: Path) -> None:
+    place = tmp_path / "deep"
+    place.mkdir()
+    here = os.open(place, os.O_RDONLY)
+    for _level in range(1500):
+        os.mkdir("down", dir_fd=here)
+        below = os.open("down", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    assert remove(str(place), []) == []
+    assert tree(tmp_path) == []
+
+
 def test_a_file_goes(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     assert remove(str(tmp_path / "file"), []) == []
