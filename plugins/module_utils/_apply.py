@@ -13,16 +13,16 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _do_directories,
     _do_running,
     _do_shift,
+    _errors,
+    _observed,
+    _runtime,
+    _signals,
+    _spec,
     _steps,
+    _work,
 )
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError, StepError
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
-from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime
-from ansible_collections.nomadic.lxc.plugins.module_utils._signals import Interrupted, interruptible
-from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
-from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work
 
-TAKE: dict[type, t.Callable[[Work, t.Any], None]] = {
+TAKE: dict[type, t.Callable[[_work.Work, t.Any], None]] = {
     _steps.RestoreFormer: _do_container.restore_former,
     _steps.RemoveHalfMade: _do_container.remove_half_made,
     _steps.MakeDirectories: _do_directories.make_directories,
@@ -49,12 +49,14 @@ TAKE: dict[type, t.Callable[[Work, t.Any], None]] = {
 }
 
 
-def apply(steps: t.Sequence[_steps.Step], spec: TaskSpec, seen: Observed, runtime: Runtime) -> _steps.Outcome:
+def apply(
+    steps: t.Sequence[_steps.Step], spec: _spec.TaskSpec, seen: _observed.Observed, runtime: _runtime.Runtime
+) -> _steps.Outcome:
     """Take the steps. Raises StepError, after everything that was done is undone."""
-    work = Work(spec, seen, runtime, seen.record)
+    work = _work.Work(spec, seen, runtime, seen.record)
     doing: _steps.Step | None = None
     try:
-        with interruptible():
+        with _signals.interruptible():
             for trial in _to_try(steps):
                 doing = trial
                 _do_container.try_configuration(work, trial)
@@ -66,7 +68,7 @@ def apply(steps: t.Sequence[_steps.Step], spec: TaskSpec, seen: Observed, runtim
                     work.outcome.took.append((step.action, time.monotonic() - began))
     except BaseException as error:
         left = work.unwind()
-        if isinstance(error, (Interrupted, LxcTaskError, OSError)):
+        if isinstance(error, (_signals.Interrupted, _errors.LxcTaskError, OSError)):
             raise _told(error, doing, left) from error
         raise
     return work.outcome
@@ -79,9 +81,9 @@ def _to_try(steps: t.Sequence[_steps.Step]) -> list[_steps.Configure]:
     return [step for step in steps if isinstance(step, _steps.Configure)]
 
 
-def _told(error: BaseException, doing: _steps.Step | None, left: t.Sequence[str]) -> StepError:
+def _told(error: BaseException, doing: _steps.Step | None, left: t.Sequence[str]) -> _errors.StepError:
     """The failure in a sentence: which step, why in whose words, and what became of the rest."""
     action = doing.action if doing is not None and doing.action else "record what was done"
     why = f"{error.strerror or error}: {error.filename}" if isinstance(error, OSError) else str(error)
     after = "what this run had done is undone" if not left else "the undo could not " + "; ".join(left)
-    return StepError(f"could not {action}: {why.rstrip('.')}; {after}")
+    return _errors.StepError(f"could not {action}: {why.rstrip('.')}; {after}")

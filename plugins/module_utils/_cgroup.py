@@ -17,9 +17,7 @@ import time
 import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_files as files
-from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_mounts, _cgroup_text
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_reader import CgroupReader
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_mounts, _cgroup_reader, _cgroup_text, _errors
 
 # Seconds. A frozen state is reached at the next return to user space, so within milliseconds; a process that waits in the
 # kernel without end never gets there.
@@ -45,7 +43,7 @@ def _size(count: int) -> str:
     return f"{count / _cgroup_text.MIB:.1f} MiB ({count} bytes)"
 
 
-class Cgroup(CgroupReader):
+class Cgroup(_cgroup_reader.CgroupReader):
     """One running container's cgroup, of which limits can be changed too."""
 
     def set_cpu_shares(self, shares: int | None) -> None:
@@ -95,10 +93,10 @@ class Cgroup(CgroupReader):
                 raise self._missing(failing, controller, file) from error
             raise self._error(failing, f"writing {text} to {directory}/{file} failed: {error.strerror}") from error
 
-    def _error(self, failing: str, why: str, hint: str | None = None) -> LxcTaskError:
-        return LxcTaskError(f"Container {self.name}: {failing}: {why}", hint=hint)
+    def _error(self, failing: str, why: str, hint: str | None = None) -> _errors.LxcTaskError:
+        return _errors.LxcTaskError(f"Container {self.name}: {failing}: {why}", hint=hint)
 
-    def _missing(self, failing: str, controller: str, file: str) -> LxcTaskError:
+    def _missing(self, failing: str, controller: str, file: str) -> _errors.LxcTaskError:
         """Why a file is not there: the container's end, or the kernel."""
         if not os.path.isdir(self.directory(controller) or ""):
             return self._error(failing, "it has ended in the meantime", "Run this again.")
@@ -108,9 +106,9 @@ class Cgroup(CgroupReader):
             f"Does this host's kernel give containers the {controller} controller?",
         )
 
-    def _refusal(self, limit: int, usage: int | None) -> LxcTaskError:
+    def _refusal(self, limit: int, usage: int | None) -> _errors.LxcTaskError:
         held = "an unknown amount" if usage is None else _size(usage)
-        return LxcTaskError(
+        return _errors.LxcTaskError(
             f"Container {self.name}: can't lower the memory limit to {_size(limit)}: "
             f"the container holds {held} and can't give enough of it back",
             hint="Ask for a higher limit, or stop the task first. Nothing was changed.",
@@ -124,7 +122,7 @@ class Cgroup(CgroupReader):
         def attempt() -> bool:
             try:
                 self._put("memory", "memory.limit_in_bytes", text, failing)
-            except LxcTaskError as error:
+            except _errors.LxcTaskError as error:
                 if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EBUSY:
                     return False
                 raise

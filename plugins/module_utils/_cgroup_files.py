@@ -10,8 +10,7 @@ import errno
 import os
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_mounts, _cgroup_text
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_mounts, _cgroup_text, _errors
 
 # What a read or write says when the container, and its cgroup with it, is gone.
 GONE = (errno.ENOENT, errno.ENODEV, errno.ESRCH)
@@ -26,7 +25,7 @@ def read_file(path: str) -> str | None:
     except OSError as error:
         if error.errno in GONE or error.errno in _LACKING:
             return None
-        raise LxcTaskError(f"Can't read {path}: {error.strerror}") from error
+        raise _errors.LxcTaskError(f"Can't read {path}: {error.strerror}") from error
     try:
         chunks: list[bytes] = []
         while True:
@@ -37,7 +36,7 @@ def read_file(path: str) -> str | None:
     except OSError as error:
         if error.errno in GONE or error.errno in _LACKING:
             return None
-        raise LxcTaskError(f"Can't read {path}: {error.strerror}") from error
+        raise _errors.LxcTaskError(f"Can't read {path}: {error.strerror}") from error
     finally:
         os.close(descriptor)
 

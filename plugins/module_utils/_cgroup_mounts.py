@@ -10,8 +10,7 @@ import os
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._mounts import read_mountinfo, unescape
-from ansible_collections.nomadic.lxc.plugins.module_utils._tree import read
+from ansible_collections.nomadic.lxc.plugins.module_utils import _mounts, _tree
 
 V1 = 1
 V2 = 2
@@ -43,8 +42,8 @@ def parse_mountinfo(text: str) -> tuple[Hierarchy, ...]:
                 version=V2 if kind[0] == "cgroup2" else V1,
                 # A v1 mount names its controllers among the file system's options.
                 controllers=frozenset(kind[2].split(",")) if kind[0] == "cgroup" and len(kind) > 2 else frozenset(),
-                root=unescape(fields[3]),
-                mount_point=unescape(fields[4]),
+                root=_mounts.unescape(fields[3]),
+                mount_point=_mounts.unescape(fields[4]),
             )
         )
     return tuple(hierarchies)
@@ -60,7 +59,9 @@ def memory_generation(hierarchies: t.Sequence[Hierarchy]) -> int | None:
 def read_hierarchies(root: str = "/") -> tuple[Hierarchy, ...]:
     """The cgroup mounts that this process sees. ``root``: of a tree that stands for the host's, in tests."""
     try:
-        return parse_mountinfo(read_mountinfo() if root == "/" else read(os.path.join(root, "proc/self/mountinfo")))
+        return parse_mountinfo(
+            _mounts.read_mountinfo() if root == "/" else _tree.read(os.path.join(root, "proc/self/mountinfo"))
+        )
     except FileNotFoundError:
         return ()
 
@@ -74,7 +75,7 @@ def read_controllers(hierarchies: t.Sequence[Hierarchy]) -> frozenset[str] | Non
         found |= mount.controllers
         if mount.version == V2:
             try:
-                found |= set(read(os.path.join(mount.mount_point, "cgroup.controllers")).split())
+                found |= set(_tree.read(os.path.join(mount.mount_point, "cgroup.controllers")).split())
             except OSError:
                 return None
     return frozenset(found) if hierarchies else None

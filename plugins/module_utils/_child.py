@@ -12,7 +12,7 @@ import time
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import wait_for_exit
+from ansible_collections.nomadic.lxc.plugins.module_utils import _proc
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ)
 FOREVER = 10.0**8
@@ -57,7 +57,7 @@ def call(
 def _wait(child: int, timeout: float, hangs: t.Callable[[], bool]) -> bool:
     deadline = time.monotonic() + timeout
     seen = 0
-    while not wait_for_exit(child, min(1.0, max(0.0, deadline - time.monotonic()))):
+    while not _proc.wait_for_exit(child, min(1.0, max(0.0, deadline - time.monotonic()))):
         seen = seen + 1 if hangs() else 0
         if time.monotonic() >= deadline or seen == HANGING:
             return False

@@ -7,25 +7,27 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _ids, _steps
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import Idmap
-from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout, layout
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
-from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
-from ansible_collections.nomadic.lxc.plugins.module_utils._refusals import refuse_destruction
-from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
-from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT, FROZEN, RUNNING, STOPPED
-from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Plan
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _errors,
+    _idmap,
+    _ids,
+    _names,
+    _observed,
+    _record,
+    _refusals,
+    _spec,
+    _states,
+    _steps,
+)
 
 Options = t.Mapping[str, t.Any]
 
 
-def _recorded(seen: Observed) -> Options:
+def _recorded(seen: _observed.Observed) -> Options:
     return seen.record.options if seen.record is not None else {}
 
 
-def stop(spec: TaskSpec, seen: Observed) -> _steps.Stop:
+def stop(spec: _spec.TaskSpec, seen: _observed.Observed) -> _steps.Stop:
     kill_timeout = (
         spec.options["kill_timeout"]
         if spec.declares
@@ -33,16 +35,16 @@ def stop(spec: TaskSpec, seen: Observed) -> _steps.Stop:
     )
     log_file = spec.layout.log_file if spec.layout is not None and seen.record is not None else None
     level = effective_log_level(_recorded(seen).get("log_level", "error"), _recorded(seen).get("environment"))
-    return _steps.Stop("stop", kill_timeout, seen.state == FROZEN, log_file, level)
+    return _steps.Stop("stop", kill_timeout, seen.state == _states.FROZEN, log_file, level)
 
 
-def absent(spec: TaskSpec, seen: Observed, repair: list[_steps.Step]) -> Plan:
+def absent(spec: _spec.TaskSpec, seen: _observed.Observed, repair: list[_steps.Step]) -> _steps.Plan:
     steps = list(repair)
-    if seen.state != ABSENT:
-        refuse_destruction(spec, seen)
+    if seen.state != _states.ABSENT:
+        _refusals.refuse_destruction(spec, seen)
     if seen.runs:
         steps.append(stop(spec, seen))
-    if seen.state != ABSENT:
+    if seen.state != _states.ABSENT:
         steps.append(_steps.Destroy("destroy"))
     elif seen.stray:
         steps.append(_steps.RemoveHalfMade("remove what is left of the container"))
@@ -56,22 +58,22 @@ def absent(spec: TaskSpec, seen: Observed, repair: list[_steps.Step]) -> Plan:
         warnings += [
             f"{point} is a mount: it was left, with the directories that lead to it" for point in seen.kept_mounts
         ]
-    before, after = ({}, {}) if seen.state == ABSENT else ({"state": seen.state}, {"state": ABSENT})
-    return Plan(tuple(steps), ABSENT, before, after, tuple(warnings))
+    before, after = ({}, {}) if seen.state == _states.ABSENT else ({"state": seen.state}, {"state": _states.ABSENT})
+    return _steps.Plan(tuple(steps), _states.ABSENT, before, after, tuple(warnings))
 
 
-def command(spec: TaskSpec, seen: Observed, repair: list[_steps.Step]) -> Plan:
-    if seen.state == ABSENT:
+def command(spec: _spec.TaskSpec, seen: _observed.Observed, repair: list[_steps.Step]) -> _steps.Plan:
+    if seen.state == _states.ABSENT:
         if spec.state == "stopped":
-            return Plan(tuple(repair), ABSENT)
-        raise LxcTaskError(
+            return _steps.Plan(tuple(repair), _states.ABSENT)
+        raise _errors.LxcTaskError(
             f"container {spec.container_name} does not exist", hint="give a template to make it: that declares the task"
         )
     steps = list(repair)
     if spec.state == "stopped":
         if seen.runs:
             steps.append(stop(spec, seen))
-        return _with_state(steps, seen, STOPPED)
+        return _with_state(steps, seen, _states.STOPPED)
     if spec.state == "present":
         return _with_state(steps, seen, seen.state)
     if spec.state == "restarted" and seen.runs:
@@ -79,20 +81,20 @@ def command(spec: TaskSpec, seen: Observed, repair: list[_steps.Step]) -> Plan:
     if not seen.runs or spec.state == "restarted":
         steps += secrets(spec, seen, _ids.recorded_idmap(seen.record)) if seen.record is not None else []
         steps.append(start(spec, _recorded(seen).get("log_level", "error"), _recorded(seen).get("environment")))
-    elif seen.state == FROZEN and spec.state == "started":
+    elif seen.state == _states.FROZEN and spec.state == "started":
         steps.append(_steps.Thaw("thaw"))
-    if spec.state == "frozen" and seen.state != FROZEN:
+    if spec.state == "frozen" and seen.state != _states.FROZEN:
         steps.append(_steps.Freeze("freeze"))
-    return _with_state(steps, seen, FROZEN if spec.state == "frozen" else RUNNING)
+    return _with_state(steps, seen, _states.FROZEN if spec.state == "frozen" else _states.RUNNING)
 
 
-def _with_state(steps: list[_steps.Step], seen: Observed, state: str) -> Plan:
+def _with_state(steps: list[_steps.Step], seen: _observed.Observed, state: str) -> _steps.Plan:
     if state == seen.state:
-        return Plan(tuple(steps), state)
-    return Plan(tuple(steps), state, {"state": seen.state}, {"state": state})
+        return _steps.Plan(tuple(steps), state)
+    return _steps.Plan(tuple(steps), state, {"state": seen.state}, {"state": state})
 
 
-def start(spec: TaskSpec, log_level: str, environment: t.Any) -> _steps.Start:
+def start(spec: _spec.TaskSpec, log_level: str, environment: t.Any) -> _steps.Start:
     level = effective_log_level(log_level, environment)
     return _steps.Start("start", spec.layout.log_file if spec.layout is not None else None, level)
 
@@ -102,8 +104,8 @@ def effective_log_level(log_level: str, environment: t.Any) -> str:
     return "debug" if environment and log_level == "trace" else log_level
 
 
-def secrets(spec: TaskSpec, seen: Observed, idmap: Idmap | None) -> list[_steps.Step]:
-    place = t.cast(Layout, spec.layout)
+def secrets(spec: _spec.TaskSpec, seen: _observed.Observed, idmap: _idmap.Idmap | None) -> list[_steps.Step]:
+    place = t.cast(_names.Layout, spec.layout)
     steps: list[_steps.Step] = []
     wanted = place.directories(idmap is not None)
     owner = 0 if idmap is None else idmap.base
@@ -117,9 +119,11 @@ def secrets(spec: TaskSpec, seen: Observed, idmap: Idmap | None) -> list[_steps.
     return steps
 
 
-def old_secrets(spec: TaskSpec, seen: Observed, record: Record) -> list[_steps.Step]:
+def old_secrets(spec: _spec.TaskSpec, seen: _observed.Observed, record: _record.Record) -> list[_steps.Step]:
     """Secrets never stay behind: with another alloc_dir they are elsewhere."""
     former = record.options.get("alloc_dir", spec.options["alloc_dir"])
     if former == spec.options["alloc_dir"]:
         return []
-    return [_steps.RemoveSecrets("remove the former secrets", layout(former, record.name, record.alloc_id).secrets)]
+    return [
+        _steps.RemoveSecrets("remove the former secrets", _names.layout(former, record.name, record.alloc_id).secrets)
+    ]

@@ -13,8 +13,7 @@ import re
 import typing as t
 from collections import Counter
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import BLANKS, LINE_END, Pair, parse, parse_line
-from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import KEY
+from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _idmap
 
 BEGIN = "# BEGIN nomadic.lxc: written by lxc_task, which puts it back; further lines belong above"
 END = "# END nomadic.lxc"
@@ -63,7 +62,7 @@ def owner_refuses(key: str) -> bool:
     and ids may be mapped by hand where ``unprivileged`` does not.
     """
     name = canonical(key)
-    if name in ("lxc.cap.drop", "lxc.cap.keep", KEY):
+    if name in ("lxc.cap.drop", "lxc.cap.keep", _idmap.KEY):
         return False
     return exclusive(name) or shared(name) or _CLEARING.fullmatch(name) is not None
 
@@ -71,17 +70,17 @@ def owner_refuses(key: str) -> bool:
 def quote(value: str) -> str:
     """A value so that liblxc reads exactly it: it strips blanks at the ends, then one pair of quotes."""
     quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-    return f'"{value}"' if quoted or value != value.strip(BLANKS) else value
+    return f'"{value}"' if quoted or value != value.strip(_config_lines.BLANKS) else value
 
 
-def render(pairs: t.Iterable[Pair]) -> list[str]:
+def render(pairs: t.Iterable[_config_lines.Pair]) -> list[str]:
     """Lines that liblxc reads back as these pairs."""
     return [f"{key} = {quote(value)}".rstrip() if value == "" else f"{key} = {quote(value)}" for key, value in pairs]
 
 
-def base_of(text: str) -> list[Pair]:
+def base_of(text: str) -> list[_config_lines.Pair]:
     """The lines that a template left of shared keys, of which converge keeps these and no others, and of addresses."""
-    return [(key, value) for key, value in parse(text) if shared(key) or _address(key)]
+    return [(key, value) for key, value in _config_lines.parse(text) if shared(key) or _address(key)]
 
 
 def _address(key: str) -> bool:
@@ -91,7 +90,7 @@ def _address(key: str) -> bool:
 
 def _split(text: str) -> tuple[list[str], list[str] | None, list[str]]:
     """Lines before our block, in it (None if there is none), and after it."""
-    lines = LINE_END.split(text)
+    lines = _config_lines.LINE_END.split(text)
     if lines and lines[-1] == "":
         lines.pop()
     if BEGIN not in lines:
@@ -101,16 +100,21 @@ def _split(text: str) -> tuple[list[str], list[str] | None, list[str]]:
     return lines[:start], lines[start + 1 : end], lines[end + 1 :]
 
 
-def _overrides(line: str, block: t.Sequence[Pair]) -> bool:
+def _overrides(line: str, block: t.Sequence[_config_lines.Pair]) -> bool:
     """Whether a line behind our block would change what the block says."""
-    pair = parse_line(line)
+    pair = _config_lines.parse_line(line)
     if pair is None:
         return False
     key = canonical(pair[0])
     return any(canonical(ours) == key or canonical(ours).startswith(key + ".") for ours, value in block)
 
 
-def converge(text: str, base: t.Iterable[Pair], block: t.Sequence[Pair], former: t.Iterable[Pair] = ()) -> str:
+def converge(
+    text: str,
+    base: t.Iterable[_config_lines.Pair],
+    block: t.Sequence[_config_lines.Pair],
+    former: t.Iterable[_config_lines.Pair] = (),
+) -> str:
     """The file with our block as it must be, and everybody else's lines where they were.
 
     ``base``: see base_of. ``former``: what ``lxc_config`` had set before; dropped where a tool that rewrote the file lost
@@ -121,7 +125,7 @@ def converge(text: str, base: t.Iterable[Pair], block: t.Sequence[Pair], former:
     lost = Counter(former) if inside is None else Counter()
 
     def stays(line: str) -> bool:
-        pair = parse_line(line)
+        pair = _config_lines.parse_line(line)
         if pair is None:
             return line not in (BEGIN, END)
         if exclusive(pair[0]):
@@ -142,7 +146,9 @@ def converge(text: str, base: t.Iterable[Pair], block: t.Sequence[Pair], former:
     return "\n".join(lines) + "\n"
 
 
-def _with_network(block: t.Sequence[Pair], others: t.Sequence[Pair]) -> list[Pair]:
+def _with_network(
+    block: t.Sequence[_config_lines.Pair], others: t.Sequence[_config_lines.Pair]
+) -> list[_config_lines.Pair]:
     """The block with the template's addresses behind our network's type: liblxc forgets them when it reads a type
     (confile_utils.c, lxc_clear_netdev).
     """

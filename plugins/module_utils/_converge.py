@@ -8,20 +8,24 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _lock, _options
-from ansible_collections.nomadic.lxc.plugins.module_utils._declare import declare
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError, OptionsError
-from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import default_lxc_path
-from ansible_collections.nomadic.lxc.plugins.module_utils._observe import observe
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
-from ansible_collections.nomadic.lxc.plugins.module_utils._plan import make_plan
-from ansible_collections.nomadic.lxc.plugins.module_utils._report import task_dict
-from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime, refused_lines
-from ansible_collections.nomadic.lxc.plugins.module_utils._signals import Interrupted, interruptible
-from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec, parse_task
-from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT, STOPPED
-from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Outcome, Plan, SetMemory
-from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _config_lines,
+    _declare,
+    _errors,
+    _liblxc,
+    _lock,
+    _observe,
+    _observed,
+    _options,
+    _plan,
+    _report,
+    _runtime,
+    _signals,
+    _spec,
+    _states,
+    _steps,
+    _view,
+)
 
 
 def converge(
@@ -31,50 +35,50 @@ def converge(
 ) -> dict[str, t.Any]:
     """One call on one task, from its parameters to its result. ``idle``: see Runtime. Raises LxcTaskError."""
     try:
-        with interruptible():
+        with _signals.interruptible():
             return _in_turn(params, check_mode, idle)
-    except Interrupted as error:
-        raise LxcTaskError(f"{error}, when no step was under way: nothing is half done") from error
+    except _signals.Interrupted as error:
+        raise _errors.LxcTaskError(f"{error}, when no step was under way: nothing is half done") from error
 
 
 def _in_turn(
     params: t.Mapping[str, t.Any], check_mode: bool, idle: t.Callable[[], t.ContextManager[None]]
 ) -> dict[str, t.Any]:
-    spec, faults = parse_task(params, default_lxc_path())
+    spec, faults = _spec.parse_task(params, _liblxc.default_lxc_path())
     if spec is None:
-        raise OptionsError(faults)
+        raise _errors.OptionsError(faults)
     lock: t.ContextManager[int | None] = contextlib.nullcontext()
     if not check_mode and not faults:
         file = _lock.lock_file("task", spec.container_name, spec.lxc_path)
         lock = _lock.held(file, f"container {spec.container_name}")
     with lock as descriptor:
-        runtime = Runtime(spec.lxc_path, descriptor, spec.options["environment"].values(), idle)
+        runtime = _runtime.Runtime(spec.lxc_path, descriptor, spec.options["environment"].values(), idle)
         return _locked(spec, faults, runtime, check_mode)
 
 
-def _locked(spec: TaskSpec, faults: list[str], runtime: Runtime, check_mode: bool) -> dict[str, t.Any]:
-    spec, seen = observe(spec, runtime)
+def _locked(spec: _spec.TaskSpec, faults: list[str], runtime: _runtime.Runtime, check_mode: bool) -> dict[str, t.Any]:
+    spec, seen = _observe.observe(spec, runtime)
     declared = None
     if spec.declares:
-        declared, more = declare(spec, seen)
+        declared, more = _declare.declare(spec, seen)
         # liblxc judges the lines of options that are right by themselves.
-        faults = [*faults, *more] or [_refused(pair) for pair in refused_lines(_options.block(declared))]
+        faults = [*faults, *more] or [_refused(pair) for pair in _runtime.refused_lines(_options.block(declared))]
     if faults:
-        raise OptionsError(faults)
-    plan = make_plan(spec, seen, declared)
+        raise _errors.OptionsError(faults)
+    plan = _plan.make_plan(spec, seen, declared)
     if check_mode:
         _foresee(plan, spec, seen)
     warnings = list(plan.warnings)
-    outcome, after = Outcome(), seen
+    outcome, after = _steps.Outcome(), seen
     if not check_mode and plan.changed:
         # Loaded where there is something to do: a call that changes nothing is as quick as a look.
         from ansible_collections.nomadic.lxc.plugins.module_utils import _apply
 
         outcome = _apply.apply(plan.steps, spec, seen, runtime)
-        after = observe(spec, runtime)[1]
-        if plan.starts and after.state == STOPPED:
+        after = _observe.observe(spec, runtime)[1]
+        if plan.starts and after.state == _states.STOPPED:
             warnings.append(f"container {spec.container_name} started, but its init has ended already: see its log")
-    task = task_dict(view(spec, seen, after, plan, check_mode))
+    task = _report.task_dict(view(spec, seen, after, plan, check_mode))
     result = {
         "changed": plan.changed,
         "actions": [step.action for step in plan.steps if step.action and step not in outcome.spared],
@@ -91,11 +95,11 @@ def _locked(spec: TaskSpec, faults: list[str], runtime: Runtime, check_mode: boo
     return result
 
 
-def _foresee(plan: Plan, spec: TaskSpec, seen: Observed) -> None:
+def _foresee(plan: _steps.Plan, spec: _spec.TaskSpec, seen: _observed.Observed) -> None:
     """What only the doing would tell: that the running task can't keep a memory limit. Raises LxcTaskError."""
     lines = _config_lines.parse(seen.config)
     for step in plan.steps:
-        if isinstance(step, SetMemory) and seen.init is not None:
+        if isinstance(step, _steps.SetMemory) and seen.init is not None:
             from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Cgroup
 
             group = Cgroup.of_container(seen.init.pid, spec.container_name, lines)
@@ -110,7 +114,7 @@ def _refused(pair: tuple[str, str]) -> str:
     return f"liblxc does not take {key} = {value}: see lxc.container.conf(5)"
 
 
-def diff(plan: Plan, state: str) -> dict[str, t.Any]:
+def diff(plan: _steps.Plan, state: str) -> dict[str, t.Any]:
     """What a user is shown of the differences, with the state that the task came into: its init may have ended at once."""
     before, after = dict(plan.before), dict(plan.after)
     if state != plan.state:
@@ -121,10 +125,12 @@ def diff(plan: Plan, state: str) -> dict[str, t.Any]:
     return {"before": before, "after": after}
 
 
-def view(spec: TaskSpec, seen: Observed, after: Observed, plan: Plan, check_mode: bool) -> TaskView:
+def view(
+    spec: _spec.TaskSpec, seen: _observed.Observed, after: _observed.Observed, plan: _steps.Plan, check_mode: bool
+) -> _view.TaskView:
     """The task as it is now, or in check mode as it would be. ``seen``: as it was before; ``after``: as it is."""
     state = plan.state if check_mode else after.state
-    recorded = after.record.options if after.record is not None and state != ABSENT else {}
+    recorded = after.record.options if after.record is not None and state != _states.ABSENT else {}
     options = spec.options if spec.declares else recorded
     init = None if check_mode and (plan.starts or plan.stops) else after.init
     kill_timeout = spec.options["kill_timeout"]
@@ -136,7 +142,7 @@ def view(spec: TaskSpec, seen: Observed, after: Observed, plan: Plan, check_mode
     lines: t.Sequence[tuple[str, str]] = _config_lines.parse(after.config)
     if check_mode and plan.lines:
         lines = plan.lines
-    return TaskView(
+    return _view.TaskView(
         name=spec.name,
         alloc_id=spec.alloc_id,
         container_name=spec.container_name,
@@ -144,11 +150,11 @@ def view(spec: TaskSpec, seen: Observed, after: Observed, plan: Plan, check_mode
         state=state,
         init=init,
         layout=spec.layout,
-        lines=lines if state != ABSENT else (),
+        lines=lines if state != _states.ABSENT else (),
         memory_mb=options.get("memory_mb"),
         cpu_shares=options.get("cpu_shares"),
         kill_timeout=kill_timeout,
         cgroup_version=after.cgroup_version,
-        created_at=after.record.created_at if after.record is not None and state != ABSENT else None,
-        ended=None if state == ABSENT or (check_mode and (plan.starts or plan.stops)) else after.ended,
+        created_at=after.record.created_at if after.record is not None and state != _states.ABSENT else None,
+        ended=None if state == _states.ABSENT or (check_mode and (plan.starts or plan.stops)) else after.ended,
     )

@@ -9,22 +9,27 @@ import os
 import time
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _driver, _images, _kept, _liblxc, _pool
-from ansible_collections.nomadic.lxc.plugins.module_utils._converge import converge
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import GroupError, LxcTaskError, OptionsError
-from ansible_collections.nomadic.lxc.plugins.module_utils._group import Params, Row, expand, removal
-from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import default_lxc_path
-from ansible_collections.nomadic.lxc.plugins.module_utils._names import layout
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _converge,
+    _driver,
+    _errors,
+    _group,
+    _images,
+    _kept,
+    _liblxc,
+    _names,
+    _pool,
+)
 
 # A host's log is told how far a call is, at most so often: seconds.
 _PROGRESS = 2.0
 
 
-def converge_group(params: Params, check_mode: bool, log: t.Callable[[str], None]) -> dict[str, t.Any]:
+def converge_group(params: _group.Params, check_mode: bool, log: t.Callable[[str], None]) -> dict[str, t.Any]:
     """The result of the module. Raises LxcTaskError; GroupError, with the result, if a task failed."""
-    rows, faults = expand(params)
+    rows, faults = _group.expand(params)
     if faults:
-        raise OptionsError(faults)
+        raise _errors.OptionsError(faults)
     rows += _strangers(rows, params) if params["exclusive"] else []
     allocs = _new_allocs(rows)
     progress = _Progress(len(rows), log)
@@ -40,7 +45,7 @@ def converge_group(params: Params, check_mode: bool, log: t.Callable[[str], None
         progress.tell(results[number])
 
     # The libraries are loaded before the workers are: they share what is loaded.
-    default_lxc_path()
+    _liblxc.default_lxc_path()
     _pool.run(len(rows), job, params["parallel"] or 2 * len(os.sched_getaffinity(0)), done)
     if allocs and not check_mode:
         from ansible_collections.nomadic.lxc.plugins.module_utils import _do_directories
@@ -50,11 +55,11 @@ def converge_group(params: Params, check_mode: bool, log: t.Callable[[str], None
     return _collected(params, results, _prune(params, check_mode))
 
 
-def _one(row: Row, check_mode: bool, idle: _pool.Idle) -> dict[str, t.Any]:
+def _one(row: _group.Row, check_mode: bool, idle: _pool.Idle) -> dict[str, t.Any]:
     """What a call of lxc_task returns, or its error."""
     try:
-        result = converge(row.params, check_mode, idle)
-    except LxcTaskError as error:
+        result = _converge.converge(row.params, check_mode, idle)
+    except _errors.LxcTaskError as error:
         return {"error": str(error), "errors": [str(it) for it in error.errors]}
     del result["ansible_facts"]
     return result
@@ -67,7 +72,7 @@ def _lost(lost: _pool.Lost) -> dict[str, t.Any]:
     return {"error": told, "errors": [told], "exception": lost.fault}
 
 
-def _identity(row: Row) -> dict[str, t.Any]:
+def _identity(row: _group.Row) -> dict[str, t.Any]:
     """What every row of the result has, whatever became of it."""
     return {
         "name": row.params["name"],
@@ -84,11 +89,11 @@ def _identity(row: Row) -> dict[str, t.Any]:
     }
 
 
-def _strangers(rows: t.Sequence[Row], params: Params) -> list[Row]:
+def _strangers(rows: t.Sequence[_group.Row], params: _group.Params) -> list[_group.Row]:
     """The removal of every task in the group's alloc that has a record, and that no row means."""
-    path = os.path.normpath(params["lxc_path"] or default_lxc_path())
+    path = os.path.normpath(params["lxc_path"] or _liblxc.default_lxc_path())
     meant = {row.container for row in rows}
-    found: list[Row] = []
+    found: list[_group.Row] = []
     try:
         names = sorted(os.listdir(path))
     except (FileNotFoundError, NotADirectoryError):
@@ -99,39 +104,39 @@ def _strangers(rows: t.Sequence[Row], params: Params) -> list[Row]:
         record = _kept.read_record(_kept.record_file(path, name))
         if record is None or record.alloc_id != params["alloc_id"]:
             continue
-        row = removal(record.name, params)
+        row = _group.removal(record.name, params)
         if row.container == name:
             found.append(row)
     return found
 
 
-def _new_allocs(rows: t.Sequence[Row]) -> list[t.Any]:
+def _new_allocs(rows: t.Sequence[_group.Row]) -> list[t.Any]:
     """The directories of allocs that are not there yet: should all of their tasks fail, they are taken back."""
     places = {}
     for row in rows:
         params = row.params
         if params["alloc_id"] is not None and params["name"] is not None:
-            place = layout(params["alloc_dir"], params["name"], params["alloc_id"])
+            place = _names.layout(params["alloc_dir"], params["name"], params["alloc_id"])
             if not os.path.lexists(place.root):
                 places[place.root] = place
     return list(places.values())
 
 
-def _prune(params: Params, check_mode: bool) -> list[str]:
+def _prune(params: _group.Params, check_mode: bool) -> list[str]:
     """The images that were removed, or would be."""
     if not params["prune_images"]:
         return []
     from ansible_collections.nomadic.lxc.plugins.module_utils import _do_image
 
-    path = os.path.normpath(params["lxc_path"] or default_lxc_path())
+    path = os.path.normpath(params["lxc_path"] or _liblxc.default_lxc_path())
     return _do_image.unused(path) if check_mode else _do_image.prune(path)
 
 
-def _collected(params: Params, results: list[dict[str, t.Any]], pruned: list[str]) -> dict[str, t.Any]:
+def _collected(params: _group.Params, results: list[dict[str, t.Any]], pruned: list[str]) -> dict[str, t.Any]:
     failed = [row for row in results if row["error"] is not None]
     changed = [row for row in results if row["changed"]]
     warnings = [f"{row['container_name']}: {it}" for row in results for it in row.pop("warnings", [])]
-    path = os.path.normpath(params["lxc_path"] or default_lxc_path())
+    path = os.path.normpath(params["lxc_path"] or _liblxc.default_lxc_path())
     driver = _driver.fingerprint(_liblxc.version(), True, params["volumes_enabled"])
     told = _driver.result([row["task"] for row in results if row["task"] is not None], driver, _images.told(path))
     result = {
@@ -153,7 +158,7 @@ def _collected(params: Params, results: list[dict[str, t.Any]], pruned: list[str
     }
     if failed:
         errors = [f"{row['container_name'] or 'a task without a name'}: {row['error']}" for row in failed]
-        raise GroupError(f"{len(failed)} of {len(results)} tasks failed: {'; '.join(errors)}", errors, result)
+        raise _errors.GroupError(f"{len(failed)} of {len(results)} tasks failed: {'; '.join(errors)}", errors, result)
     return result
 
 

@@ -11,30 +11,28 @@ from dataclasses import replace
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _command,
+    _config,
     _drift,
+    _errors,
+    _idmap,
     _ids,
     _image,
+    _names,
+    _observed,
     _options,
+    _record,
+    _refusals,
+    _spec,
+    _states,
     _steps,
     _template,
     _volumes,
 )
-from ansible_collections.nomadic.lxc.plugins.module_utils._config import converge
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import choose
-from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
-from ansible_collections.nomadic.lxc.plugins.module_utils._options import Declared
-from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
-from ansible_collections.nomadic.lxc.plugins.module_utils._refusals import refuse_destruction
-from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
-from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT, FROZEN, RUNNING, STOPPED
-from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Plan
 
 
-def declare(spec: TaskSpec, seen: Observed) -> tuple[Declared, list[str]]:
+def declare(spec: _spec.TaskSpec, seen: _observed.Observed) -> tuple[_options.Declared, list[str]]:
     """The task as it shall be on this host, and every fault in its sources."""
-    place = t.cast(Layout, spec.layout)
+    place = t.cast(_names.Layout, spec.layout)
     own = [seen.host[path].real for path in (place.local, place.alloc, place.secrets)]
     resolved, faults = _volumes.resolve(
         _volumes.wanted(spec.options, place.task), seen.host, own, seen.task_dir, spec.volumes_enabled
@@ -46,14 +44,14 @@ def declare(spec: TaskSpec, seen: Observed) -> tuple[Declared, list[str]]:
             "backing_store: an unprivileged task can't have an overlay, whose files are the host root's: use dir"
         )
     directory = os.path.join(spec.lxc_path, spec.container_name)
-    declared = Declared(spec.container_name, directory, place, spec.options, resolved)
+    declared = _options.Declared(spec.container_name, directory, place, spec.options, resolved)
     fault = _ids.mixed_fault(spec, seen)
     faults += [fault] if fault is not None else []
     if not spec.options["unprivileged"]:
         return declared, faults
     try:
-        idmap = choose(spec.options["idmap_base"], spec.options["idmap_size"], seen.subuid, seen.subgid)
-    except LxcTaskError as error:
+        idmap = _idmap.choose(spec.options["idmap_base"], spec.options["idmap_size"], seen.subuid, seen.subgid)
+    except _errors.LxcTaskError as error:
         return declared, [*faults, f"unprivileged: {error}"]
     for what, path in (("lxc_path", spec.lxc_path), ("alloc_dir", spec.options["alloc_dir"])):
         faults += _ids.way_faults(what, path, idmap, seen)
@@ -64,7 +62,7 @@ def declare(spec: TaskSpec, seen: Observed) -> tuple[Declared, list[str]]:
     return replace(declared, idmap=idmap, root_mapped=seen.idmappable and not shifted), faults
 
 
-def _advice(spec: TaskSpec) -> list[str]:
+def _advice(spec: _spec.TaskSpec) -> list[str]:
     """What is taken, but not as its author may think."""
     advice: list[str] = []
     init = spec.options["init"]
@@ -79,7 +77,9 @@ def _advice(spec: TaskSpec) -> list[str]:
     return advice
 
 
-def _making(spec: TaskSpec, seen: Observed, declared: Declared, ready: bool) -> tuple[list[_steps.Step], list[str]]:
+def _making(
+    spec: _spec.TaskSpec, seen: _observed.Observed, declared: _options.Declared, ready: bool
+) -> tuple[list[_steps.Step], list[str]]:
     """The steps that make and configure a container, and warnings."""
     steps, warnings = _root(spec, seen)
     return [
@@ -90,7 +90,7 @@ def _making(spec: TaskSpec, seen: Observed, declared: Declared, ready: bool) -> 
     ], [*_advice(spec), *warnings]
 
 
-def _root(spec: TaskSpec, seen: Observed) -> tuple[list[_steps.Step], list[str]]:
+def _root(spec: _spec.TaskSpec, seen: _observed.Observed) -> tuple[list[_steps.Step], list[str]]:
     """The steps that make a container with its root file system: by the template, or on an image that the template made."""
     path, arguments, warnings = _template_call(spec, seen)
     name, default_config = _template.name_of(path), spec.options["default_config"]
@@ -104,17 +104,17 @@ def _root(spec: TaskSpec, seen: Observed) -> tuple[list[_steps.Step], list[str]]
     return steps, warnings
 
 
-def _template_call(spec: TaskSpec, seen: Observed) -> tuple[str, tuple[str, ...], list[str]]:
+def _template_call(spec: _spec.TaskSpec, seen: _observed.Observed) -> tuple[str, tuple[str, ...], list[str]]:
     """The template's path and arguments, and warnings. Raises LxcTaskError where it can't be called."""
     template = seen.template
     if template is None or not template.exists:
         path = _template.path_of(spec.options["template"])
-        raise LxcTaskError(
+        raise _errors.LxcTaskError(
             f"there is no LXC template {spec.options['template']!r}: {path} is not an executable file",
             hint="install lxc-templates, or correct the name",
         )
     if not seen.default_config_exists:
-        raise LxcTaskError(f"default_config {spec.options['default_config']!r} is not a file: correct the path")
+        raise _errors.LxcTaskError(f"default_config {spec.options['default_config']!r} is not a file: correct the path")
     known = None if template.known is None else set(template.known)
     arguments, unknown = _template.arguments(spec.options, known)
     warnings = [
@@ -123,17 +123,19 @@ def _template_call(spec: TaskSpec, seen: Observed) -> tuple[str, tuple[str, ...]
     return template.path, tuple(arguments), warnings
 
 
-def _image_back(spec: TaskSpec, seen: Observed) -> list[_steps.Step]:
+def _image_back(spec: _spec.TaskSpec, seen: _observed.Observed) -> list[_steps.Step]:
     """Before a start: the image on which the container stands was removed, or damaged."""
     if seen.image is None or seen.image.build is not None:
         return []
     return [step for step in _root(spec, seen)[0] if isinstance(step, _steps.BuildImage)]
 
 
-def _directories(spec: TaskSpec, seen: Observed, declared: Declared, stopping: list[_steps.Step]) -> list[_steps.Step]:
+def _directories(
+    spec: _spec.TaskSpec, seen: _observed.Observed, declared: _options.Declared, stopping: list[_steps.Step]
+) -> list[_steps.Step]:
     """The steps that make the task's directories, give them to its users, and stop the task that runs."""
     shift = _ids.directory_shift(seen, declared.idmap, seen.record)
-    place = t.cast(Layout, spec.layout)
+    place = t.cast(_names.Layout, spec.layout)
     if shift and seen.directories.get(place.root) is not None:
         modes = dict(place.directories(declared.idmap is not None))
         seen = replace(seen, directories={**seen.directories, place.root: modes[place.root]})
@@ -142,16 +144,18 @@ def _directories(spec: TaskSpec, seen: Observed, declared: Declared, stopping: l
     return [*stopping, *shift, *making] if shift else [*making, *stopping]
 
 
-def create(spec: TaskSpec, seen: Observed, declared: Declared, repair: list[_steps.Step]) -> Plan:
+def create(
+    spec: _spec.TaskSpec, seen: _observed.Observed, declared: _options.Declared, repair: list[_steps.Step]
+) -> _steps.Plan:
     making, warnings = _making(spec, seen, declared, ready=True)
     steps = [*repair, *_directories(spec, seen, declared, []), *making]
-    state = STOPPED
+    state = _states.STOPPED
     if spec.state != "present":
         steps.append(_command.start(spec, spec.options["log_level"], spec.options["environment"]))
-        state = RUNNING
+        state = _states.RUNNING
     if spec.state == "frozen":
         steps.append(_steps.Freeze("freeze"))
-        state = FROZEN
+        state = _states.FROZEN
     after = {
         option.name: _drift.show(option.name, option.record(spec.options[option.name]))
         for option in _options.OPTIONS
@@ -159,12 +163,18 @@ def create(spec: TaskSpec, seen: Observed, declared: Declared, repair: list[_ste
         and spec.options[option.name] not in (None, option.default)
     }
     lines = tuple(_options.block(declared))
-    return Plan(tuple(steps), state, {"state": ABSENT}, {**after, "state": state}, tuple(warnings), lines)
+    return _steps.Plan(
+        tuple(steps), state, {"state": _states.ABSENT}, {**after, "state": state}, tuple(warnings), lines
+    )
 
 
 def converge_task(
-    spec: TaskSpec, seen: Observed, declared: Declared, record: Record, repair: list[_steps.Step]
-) -> Plan:
+    spec: _spec.TaskSpec,
+    seen: _observed.Observed,
+    declared: _options.Declared,
+    record: _record.Record,
+    repair: list[_steps.Step],
+) -> _steps.Plan:
     """From a container that is to one that is as declared."""
     changes = _drift.changes_of(spec, record)
     rootfs = [name for name in changes if _options.BY_NAME[name].effect == _options.ROOTFS]
@@ -176,16 +186,16 @@ def converge_task(
         told = "; ".join(
             f"{name} from {old!r} to {new!r}" for name, (old, new) in _drift.shown(changes).items() if name in rootfs
         )
-        raise LxcTaskError(
+        raise _errors.LxcTaskError(
             f"container {spec.container_name} would need a new root file system to change {told}",
             hint="recreate: on_change allows that, and what is in the old one is lost",
         )
     outdated = changes.pop("image", None)
     block = _options.block(declared)
     former = [(key, value) for key, values in record.options.get("lxc_config", {}).items() for value in values]
-    written = converge(seen.config, record.base, block, former) != seen.config
+    written = _config.converge(seen.config, record.base, block, former) != seen.config
     if seen.unloadable is not None and not written:
-        raise LxcTaskError(seen.unloadable, hint="options own none of these lines: correct the file")
+        raise _errors.LxcTaskError(seen.unloadable, hint="options own none of these lines: correct the file")
     drifted = _drift.drifted_in(seen.config, record, declared, changes) if written else {}
     live, held = _drift.live_steps(spec, seen, record)
     differs = {**_drift.shown(changes), **drifted, **held}
@@ -227,25 +237,29 @@ def converge_task(
     return _plan(steps, seen, state, differs, warnings, declared)
 
 
-def _to_state(spec: TaskSpec, seen: Observed, starts: bool) -> tuple[list[_steps.Step], str]:
+def _to_state(spec: _spec.TaskSpec, seen: _observed.Observed, starts: bool) -> tuple[list[_steps.Step], str]:
     """The steps to the state that is asked, and that state; a task that is only to be present stays as it was."""
-    state = {"present": seen.state, "frozen": FROZEN}.get(spec.state, RUNNING)
+    state = {"present": seen.state, "frozen": _states.FROZEN}.get(spec.state, _states.RUNNING)
     steps: list[_steps.Step] = []
     if starts:
         steps.append(_command.start(spec, spec.options["log_level"], spec.options["environment"]))
-    running = RUNNING if starts else seen.state
-    if running == FROZEN and state == RUNNING:
+    running = _states.RUNNING if starts else seen.state
+    if running == _states.FROZEN and state == _states.RUNNING:
         steps.append(_steps.Thaw("thaw"))
-    if running == RUNNING and state == FROZEN:
+    if running == _states.RUNNING and state == _states.FROZEN:
         steps.append(_steps.Freeze("freeze"))
     return steps, state
 
 
 def _recreate(
-    spec: TaskSpec, seen: Observed, declared: Declared, repair: list[_steps.Step], changes: _drift.Differences
-) -> Plan:
+    spec: _spec.TaskSpec,
+    seen: _observed.Observed,
+    declared: _options.Declared,
+    repair: list[_steps.Step],
+    changes: _drift.Differences,
+) -> _steps.Plan:
     """From a container that is to a new one; the old one is kept until the new one runs."""
-    refuse_destruction(spec, seen)
+    _refusals.refuse_destruction(spec, seen)
     making, warnings = _making(spec, seen, declared, ready=False)
     more, state = _to_state(spec, seen, starts=seen.runs or spec.state != "present")
     steps = [
@@ -255,7 +269,7 @@ def _recreate(
         *making,
         *more,
         _steps.Commit(""),
-        *_command.old_secrets(spec, seen, t.cast(Record, seen.record)),
+        *_command.old_secrets(spec, seen, t.cast(_record.Record, seen.record)),
         _steps.DropAside("remove the former container"),
     ]
     return _plan(steps, seen, state, _drift.shown(changes), warnings, declared)
@@ -263,15 +277,15 @@ def _recreate(
 
 def _plan(
     steps: list[_steps.Step],
-    seen: Observed,
+    seen: _observed.Observed,
     state: str,
     differs: _drift.Differences,
     warnings: list[str],
-    declared: Declared,
-) -> Plan:
+    declared: _options.Declared,
+) -> _steps.Plan:
     if state != seen.state:
         differs = {**differs, "state": (seen.state, state)}
-    return Plan(
+    return _steps.Plan(
         tuple(steps),
         state,
         {name: pair[0] for name, pair in differs.items()},

@@ -14,23 +14,21 @@ from dataclasses import replace
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _config,
     _do_image,
+    _errors,
     _mounts,
+    _observe,
     _proc,
     _record,
+    _states,
     _steps,
     _tree,
+    _work,
 )
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._observe import aside_directory, making_mark
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import iso
-from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
-from ansible_collections.nomadic.lxc.plugins.module_utils._states import STOPPED
-from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work, make_directories, remove_if_empty, unlink
 
 CONFIG_MODE = 0o600  # the environment's values stand in it
 
 
-def create(work: Work, step: _steps.Create) -> None:
+def create(work: _work.Work, step: _steps.Create) -> None:
     """Make the container by its template; its record is there before the template runs."""
     _begin(work)
     work.outcome.template_output = work.runtime.create(
@@ -39,7 +37,7 @@ def create(work: Work, step: _steps.Create) -> None:
     _made(work, _tree.read_text(work.runtime.config_file(work.name)) or "")
 
 
-def build_image(work: Work, step: _steps.BuildImage) -> None:
+def build_image(work: _work.Work, step: _steps.BuildImage) -> None:
     """Have the image built that the container stands on; an image that others may use is not taken back."""
     output = _do_image.ensure(step.recipe, work.runtime)
     if output is None:
@@ -48,7 +46,7 @@ def build_image(work: Work, step: _steps.BuildImage) -> None:
         work.outcome.template_output = output
 
 
-def clone(work: Work, step: _steps.Clone) -> None:
+def clone(work: _work.Work, step: _steps.Clone) -> None:
     """Make the container on its image."""
     _begin(work)
     # Once its configuration is written, all can see that it stands there.
@@ -58,19 +56,21 @@ def clone(work: Work, step: _steps.Clone) -> None:
     _made(work, text, manifest.build)
 
 
-def _begin(work: Work) -> None:
+def _begin(work: _work.Work) -> None:
     """Say that a container is being made, and whose it is, before anything of it is there."""
-    record = Record(
+    record = _record.Record(
         name=t.cast(str, work.spec.name),
         alloc_id=work.spec.alloc_id,
         phase=_record.MAKING,
-        created_at=iso(time.time()),
+        created_at=_proc.iso(time.time()),
     )
-    make_directories(work.spec.lxc_path, lambda made: work.then(f"remove {made}", lambda: remove_if_empty(made)))
+    _work.make_directories(
+        work.spec.lxc_path, lambda made: work.then(f"remove {made}", lambda: _work.remove_if_empty(made))
+    )
     with contextlib.suppress(FileExistsError):
         os.mkdir(work.directory, 0o755)
     work.then("remove the container", lambda: remove_container(work))
-    mark = making_mark(work.spec.lxc_path, work.name)
+    mark = _observe.making_mark(work.spec.lxc_path, work.name)
     _make_mark(mark, str(os.stat(work.directory).st_ino))
     work.write_record(record)
 
@@ -86,48 +86,48 @@ def _make_mark(mark: str, text: str) -> None:
             continue  # a call beside this one has just removed it, for it was empty
 
 
-def _made(work: Work, text: str, image: str | None = None) -> None:
+def _made(work: _work.Work, text: str, image: str | None = None) -> None:
     """Keep what the container's configuration was when nothing of ours was in it. ``image``: the build that it stands on.
 
     It comes into the file when the options do: until then the container is half made.
     """
-    work.record = replace(t.cast(Record, work.record), base=tuple(_config.base_of(text)), image=image)
+    work.record = replace(t.cast(_record.Record, work.record), base=tuple(_config.base_of(text)), image=image)
     _unmark(work)
 
 
-def remove_container(work: Work) -> None:
+def remove_container(work: _work.Work) -> None:
     """Remove the container that this run, or one that was cut off, has made."""
     directory = work.directory
     if os.path.isfile(work.runtime.config_file(work.name)):
         try:
             state = work.runtime.state(work.name)[0]
-        except LxcTaskError:
-            state = STOPPED  # one that liblxc can't load is only files
-        if state != STOPPED:
+        except _errors.LxcTaskError:
+            state = _states.STOPPED  # one that liblxc can't load is only files
+        if state != _states.STOPPED:
             work.runtime.kill(work.name)
-        with contextlib.suppress(LxcTaskError):
+        with contextlib.suppress(_errors.LxcTaskError):
             work.runtime.destroy(work.name)
     if os.path.lexists(directory):
         kept = _tree.remove(directory, _mounts.read_mount_points())
         if kept:
-            raise LxcTaskError(f"{', '.join(kept)} is mounted in {directory}")
+            raise _errors.LxcTaskError(f"{', '.join(kept)} is mounted in {directory}")
     _unmark(work)
     work.runtime.sweep(work.name, payload=True)
 
 
-def _unmark(work: Work) -> None:
-    mark = making_mark(work.spec.lxc_path, work.name)
-    unlink(mark)
-    remove_if_empty(os.path.dirname(mark))
+def _unmark(work: _work.Work) -> None:
+    mark = _observe.making_mark(work.spec.lxc_path, work.name)
+    _work.unlink(mark)
+    _work.remove_if_empty(os.path.dirname(mark))
 
 
-def remove_half_made(work: Work, _step: _steps.RemoveHalfMade) -> None:
+def remove_half_made(work: _work.Work, _step: _steps.RemoveHalfMade) -> None:
     """Remove what a run that was cut off has left of a container."""
     remove_container(work)
     work.record = None
 
 
-def destroy(work: Work, _step: _steps.Destroy) -> None:
+def destroy(work: _work.Work, _step: _steps.Destroy) -> None:
     """Remove the container with its root file system, and what liblxc leaves of its directory."""
     work.runtime.destroy(work.name)
     directory = work.directory
@@ -137,18 +137,18 @@ def destroy(work: Work, _step: _steps.Destroy) -> None:
     work.runtime.sweep(work.name, payload=True)
 
 
-def configuration(work: Work, step: _steps.Configure) -> str:
+def configuration(work: _work.Work, step: _steps.Configure) -> str:
     """The container's configuration as the step will write it."""
     former = _tree.read_text(work.runtime.config_file(work.name)) or ""
     return _config.converge(former, work.record.base if work.record is not None else (), step.block, step.former)
 
 
-def try_configuration(work: Work, step: _steps.Configure) -> None:
+def try_configuration(work: _work.Work, step: _steps.Configure) -> None:
     """Have liblxc load the new configuration, and do nothing with it."""
     work.runtime.check(work.name, configuration(work, step))
 
 
-def configure(work: Work, step: _steps.Configure) -> None:
+def configure(work: _work.Work, step: _steps.Configure) -> None:
     """Write the options' lines; a configuration that liblxc can't load never replaces one that it can."""
     file = work.runtime.config_file(work.name)
     former = _tree.read_text(file) or ""
@@ -159,12 +159,12 @@ def configure(work: Work, step: _steps.Configure) -> None:
     _tree.write_atomically(file, text, CONFIG_MODE)
 
 
-def remember(work: Work, step: _steps.Remember) -> None:
+def remember(work: _work.Work, step: _steps.Remember) -> None:
     """Write the record: what is applied now."""
     init = work.seen.init if step.pending else None
     work.change_record(
         replace(
-            t.cast(Record, work.record),
+            t.cast(_record.Record, work.record),
             options=step.options,
             lines=step.lines,
             pending=step.pending,
@@ -176,14 +176,14 @@ def remember(work: Work, step: _steps.Remember) -> None:
     )
 
 
-def commit(work: Work, _step: _steps.Commit) -> None:
+def commit(work: _work.Work, _step: _steps.Commit) -> None:
     """Say in the record that the container is whole."""
-    work.change_record(replace(t.cast(Record, work.record), phase=_record.READY))
+    work.change_record(replace(t.cast(_record.Record, work.record), phase=_record.READY))
 
 
-def set_aside(work: Work, _step: _steps.SetAside) -> None:
+def set_aside(work: _work.Work, _step: _steps.SetAside) -> None:
     """Keep the container out of liblxc's sight while another is made in its place."""
-    aside = aside_directory(work.spec.lxc_path, work.name)
+    aside = _observe.aside_directory(work.spec.lxc_path, work.name)
     with contextlib.suppress(FileExistsError):
         os.mkdir(os.path.dirname(aside), 0o700)
     record = work.record
@@ -196,25 +196,25 @@ def set_aside(work: Work, _step: _steps.SetAside) -> None:
     work.then("put the former container back", back)
 
 
-def put_back(work: Work) -> None:
+def put_back(work: _work.Work) -> None:
     """Put the container that was set aside back."""
-    aside = aside_directory(work.spec.lxc_path, work.name)
+    aside = _observe.aside_directory(work.spec.lxc_path, work.name)
     os.rename(aside, work.directory)
-    remove_if_empty(os.path.dirname(aside))
+    _work.remove_if_empty(os.path.dirname(aside))
 
 
-def restore_former(work: Work, _step: _steps.RestoreFormer) -> None:
+def restore_former(work: _work.Work, _step: _steps.RestoreFormer) -> None:
     """Put back what a recreation that was cut off had set aside; what it had made goes."""
     remove_container(work)
     put_back(work)
 
 
-def drop_aside(work: Work, _step: _steps.DropAside) -> None:
+def drop_aside(work: _work.Work, _step: _steps.DropAside) -> None:
     """Remove the container that was set aside."""
     # The new container stands: from here on nothing is taken back.
     work.undo.clear()
-    aside = aside_directory(work.spec.lxc_path, work.name)
+    aside = _observe.aside_directory(work.spec.lxc_path, work.name)
     # Without its record it is never put back, however far the removal comes.
-    unlink(os.path.join(aside, _record.FILE))
+    _work.unlink(os.path.join(aside, _record.FILE))
     _tree.remove(aside, _mounts.read_mount_points())
-    remove_if_empty(os.path.dirname(aside))
+    _work.remove_if_empty(os.path.dirname(aside))

@@ -8,27 +8,32 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _lock, _mounts, _steps, _tree, _work
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
-from ansible_collections.nomadic.lxc.plugins.module_utils._observe import other_tasks
-from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work, remove_if_empty
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _errors,
+    _lock,
+    _mounts,
+    _names,
+    _observe,
+    _steps,
+    _tree,
+    _work,
+)
 
 
-def make_directories(work: Work, step: _steps.MakeDirectories) -> None:
+def make_directories(work: _work.Work, step: _steps.MakeDirectories) -> None:
     """Make the task's and the alloc's directories; the alloc's own is always given its mode."""
     with alloc_lock(work):
         for path, mode in step.directories:
             make_directory(work, path, mode, step.owner, always=path == step.directories[0][0])
 
 
-def make_directory(work: Work, path: str, mode: int, owner: int, always: bool) -> None:
+def make_directory(work: _work.Work, path: str, mode: int, owner: int, always: bool) -> None:
     """Make a directory, and those that lead to it; ``always``: give one that is there its mode too.
 
     What the task sees is its root's, who is ``owner`` on the host. The task's directory, which it does not see, is the
     host's root's, and its group tells whose ids are in it.
     """
-    place = t.cast(Layout, work.spec.layout)
+    place = t.cast(_names.Layout, work.spec.layout)
     made: list[str] = []
 
     def note(parent: str) -> None:
@@ -46,62 +51,62 @@ def make_directory(work: Work, path: str, mode: int, owner: int, always: bool) -
         os.chmod(path, mode)
 
 
-def remove_made(work: Work, path: str) -> None:
+def remove_made(work: _work.Work, path: str) -> None:
     """Remove a directory that this run made, with what its container put there; a mount in it is not ours."""
-    place = t.cast(Layout, work.spec.layout)
+    place = t.cast(_names.Layout, work.spec.layout)
     if place.root.startswith(path):
         # Other allocs, or other tasks of this one, may be there by now.
-        remove_if_empty(path)
+        _work.remove_if_empty(path)
         return
     with alloc_lock(work):
-        if path.startswith(place.alloc) and other_tasks(place):
+        if path.startswith(place.alloc) and _observe.other_tasks(place):
             return
         kept = _tree.remove(path, _mounts.read_mount_points())
     if kept:
-        raise LxcTaskError(f"{', '.join(kept)} is mounted there")
+        raise _errors.LxcTaskError(f"{', '.join(kept)} is mounted there")
 
 
-def alloc_lock(work: Work) -> t.ContextManager[int]:
+def alloc_lock(work: _work.Work) -> t.ContextManager[int]:
     """Held while directories of an alloc are made or removed: its tasks share some."""
-    return _lock.held(*_alloc(t.cast(Layout, work.spec.layout)))
+    return _lock.held(*_alloc(t.cast(_names.Layout, work.spec.layout)))
 
 
-def _alloc(place: Layout) -> tuple[str, str]:
+def _alloc(place: _names.Layout) -> tuple[str, str]:
     root = place.root
     return _lock.lock_file("alloc", os.path.basename(root), root), f"the directories in {root}"
 
 
-def mount_secrets(work: Work, step: _steps.MountSecrets) -> None:
+def mount_secrets(work: _work.Work, step: _steps.MountSecrets) -> None:
     """Mount the tmpfs."""
     _mounts.mount_secrets(step.path, step.owner)
     work.then("unmount secrets", lambda: _unmount(step.path))
 
 
-def remove_secrets(work: Work, step: _steps.RemoveSecrets) -> None:
+def remove_secrets(work: _work.Work, step: _steps.RemoveSecrets) -> None:
     """Unmount the tmpfs, with what is in it, and remove its directory."""
     _unmount(step.path)
     _tree.remove(step.path, _mounts.read_mount_points())
 
 
-def purge(work: Work, step: _steps.Purge) -> None:
+def purge(work: _work.Work, step: _steps.Purge) -> None:
     """Remove the task's directories, and the alloc's if it was the last: others may have come or gone since the plan."""
     points = _mounts.read_mount_points()
-    place = t.cast(Layout, work.spec.layout)
+    place = t.cast(_names.Layout, work.spec.layout)
     with alloc_lock(work):
         for path in step.paths:
             if path.startswith(os.path.join(os.path.realpath(place.root), os.path.basename(place.task))):
                 _tree.remove(path, points)
-        if not other_tasks(place):
+        if not _observe.other_tasks(place):
             _tree.remove(place.alloc, points)
-            remove_if_empty(place.root)
+            _work.remove_if_empty(place.root)
 
 
-def remove_empty_alloc(place: Layout) -> None:
+def remove_empty_alloc(place: _names.Layout) -> None:
     """Remove an alloc that a call has made, if no task is left in it: who made it may have failed before others did."""
     with _lock.held(*_alloc(place)):
         if os.path.isdir(place.root) and set(os.listdir(place.root)) <= {os.path.basename(place.alloc)}:
             _tree.remove(place.alloc, _mounts.read_mount_points())
-            remove_if_empty(place.root)
+            _work.remove_if_empty(place.root)
 
 
 def _unmount(path: str) -> None:

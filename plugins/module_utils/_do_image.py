@@ -10,12 +10,18 @@ import os
 import time
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _image, _images, _lock, _mounts, _tree
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import iso
-from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime
-from ansible_collections.nomadic.lxc.plugins.module_utils._states import STOPPED
-from ansible_collections.nomadic.lxc.plugins.module_utils._work import make_directories, remove_if_empty
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _errors,
+    _image,
+    _images,
+    _lock,
+    _mounts,
+    _proc,
+    _runtime,
+    _states,
+    _tree,
+    _work,
+)
 
 # Seconds: a distribution may come over a slow line.
 WAIT = 1800.0
@@ -32,7 +38,7 @@ def _lock_of(lxc_path: str, image: str, shared: bool = False) -> t.ContextManage
     return _lock.held(_lock.lock_file("image", image, directory), f"the image {image}", WAIT, shared)
 
 
-def ensure(recipe: _image.Recipe, runtime: Runtime) -> str | None:
+def ensure(recipe: _image.Recipe, runtime: _runtime.Runtime) -> str | None:
     """Build an image if there is no sound one; what the template printed, None if it did not run. Raises LxcTaskError."""
     with _lock_of(runtime.lxc_path, recipe.id) as lock:
         if _images.sound(runtime.lxc_path, recipe.id) is not None:
@@ -41,7 +47,7 @@ def ensure(recipe: _image.Recipe, runtime: Runtime) -> str | None:
 
 
 @contextlib.contextmanager
-def held(recipe: _image.Recipe, runtime: Runtime) -> t.Iterator[_image.Manifest]:
+def held(recipe: _image.Recipe, runtime: _runtime.Runtime) -> t.Iterator[_image.Manifest]:
     """Keep a sound image from being removed or built again meanwhile."""
     while True:
         with _lock_of(runtime.lxc_path, recipe.id, shared=True):
@@ -52,27 +58,27 @@ def held(recipe: _image.Recipe, runtime: Runtime) -> t.Iterator[_image.Manifest]
         ensure(recipe, runtime)
 
 
-def _build(recipe: _image.Recipe, runtime: Runtime, lock: int) -> str:
+def _build(recipe: _image.Recipe, runtime: _runtime.Runtime, lock: int) -> str:
     """Run the template in a place of its own, and put the image where it belongs when it is whole."""
     images, draft = _image.images_directory(runtime.lxc_path), _draft(runtime.lxc_path, recipe.id)
     made: list[str] = []
-    make_directories(runtime.lxc_path, made.append)
-    make_directories(images, made.append, _DIRECTORY_MODE)
+    _work.make_directories(runtime.lxc_path, made.append)
+    _work.make_directories(images, made.append, _DIRECTORY_MODE)
     try:
         _remove(draft)
         os.mkdir(draft, _DIRECTORY_MODE)
         # A template that outlives us holds the lock on.
-        maker = Runtime(draft, lock, runtime.hidden)
+        maker = _runtime.Runtime(draft, lock, runtime.hidden)
         output = maker.create(recipe.id, recipe.template, recipe.arguments, recipe.default_config)
         directory = maker.directory(recipe.id)
         rootfs = os.path.join(directory, "rootfs")
         if not os.path.isdir(rootfs):
-            raise LxcTaskError(f"the template {recipe.template} made no root file system in {rootfs}")
+            raise _errors.LxcTaskError(f"the template {recipe.template} made no root file system in {rootfs}")
         now = time.time()
         manifest = _image.Manifest(
             id=recipe.id,
-            build=f"{iso(now)}-{os.urandom(4).hex()}",
-            built_at=iso(now),
+            build=f"{_proc.iso(now)}-{os.urandom(4).hex()}",
+            built_at=_proc.iso(now),
             made_in=directory,
             tree=_images.digest(rootfs),
             options=_image.distinct(recipe.options),
@@ -83,10 +89,10 @@ def _build(recipe: _image.Recipe, runtime: Runtime, lock: int) -> str:
         _retire(runtime.lxc_path, recipe.id)
         os.rename(directory, _images.directory_of(runtime.lxc_path, recipe.id))
     except BaseException:
-        with contextlib.suppress(LxcTaskError, OSError):
+        with contextlib.suppress(_errors.LxcTaskError, OSError):
             _remove(draft)
             for parent in reversed(made):
-                remove_if_empty(parent)
+                _work.remove_if_empty(parent)
         raise
     _remove(draft)
     return output
@@ -100,7 +106,7 @@ def _remove(directory: str) -> None:
     if os.path.lexists(directory):
         kept = _tree.remove(directory, _mounts.read_mount_points())
         if kept:
-            raise LxcTaskError(f"{', '.join(kept)} is mounted in {directory}", hint="unmount it first")
+            raise _errors.LxcTaskError(f"{', '.join(kept)} is mounted in {directory}", hint="unmount it first")
 
 
 def _named(rootfs: str, name: str) -> t.Iterator[str]:
@@ -136,12 +142,12 @@ def _drop_retired(lxc_path: str, image: str) -> None:
 
 def _in_use(lxc_path: str, image: str) -> bool:
     """Whether a container that stands on the image runs; one that can't be asked counts as running."""
-    runtime = Runtime(lxc_path)
+    runtime = _runtime.Runtime(lxc_path)
     for name in _images.users(lxc_path).get(image, []):
         try:
-            if runtime.state(name)[0] != STOPPED:
+            if runtime.state(name)[0] != _states.STOPPED:
                 return True
-        except LxcTaskError:
+        except _errors.LxcTaskError:
             return True
     return False
 
@@ -202,5 +208,5 @@ def prune(lxc_path: str) -> list[str]:
             if name in unused(lxc_path):
                 _remove(_images.directory_of(lxc_path, name))
                 removed.append(name)
-    remove_if_empty(_image.images_directory(lxc_path))
+    _work.remove_if_empty(_image.images_directory(lxc_path))
     return removed

@@ -10,13 +10,18 @@ import re
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _kept, _steps, _tree
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _config_lines,
+    _duration,
+    _errors,
+    _kept,
+    _proc,
+    _states,
+    _steps,
+    _tree,
+    _work,
+)
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Cgroup
-from ansible_collections.nomadic.lxc.plugins.module_utils._duration import SECOND
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import alive, identify
-from ansible_collections.nomadic.lxc.plugins.module_utils._states import FROZEN, STOPPED
-from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work, unlink
 
 # See pty(7). Each container has one for each of its terminals, lxc.tty.max, and one for its console.
 _PTY_MAX = "/proc/sys/kernel/pty/max"
@@ -24,15 +29,15 @@ _PTY_MAX = "/proc/sys/kernel/pty/max"
 _NO_TERMINAL = re.compile(r"Failed to (allocate|create) (tty|ttys|console|terminal)\b")
 
 
-def start(work: Work, step: _steps.Start) -> None:
+def start(work: _work.Work, step: _steps.Start) -> None:
     """Start the task; on undo it ends, and a log that this start made goes."""
     log_file = step.log_file
     if log_file is not None and not os.path.lexists(log_file):
-        work.then(f"remove {log_file}", lambda: unlink(log_file))
+        work.then(f"remove {log_file}", lambda: _work.unlink(log_file))
     work.then("stop the task", lambda: end(work))
     try:
         work.runtime.start(work.name, step.log_file, step.log_level)
-    except LxcTaskError as error:
+    except _errors.LxcTaskError as error:
         limit = work.spec.options["memory_mb"] if work.spec.declares else None
         error.hint = start_hint(str(error), limit, _tree.read_text(_PTY_MAX) or "")
         raise
@@ -49,32 +54,32 @@ def start_hint(words: str, memory_mb: int | None, pty_max: str) -> str | None:
     return None if memory_mb is None else f"if memory_mb, {memory_mb}, is too little for its init, raise it"
 
 
-def note_init(work: Work) -> None:
+def note_init(work: _work.Work) -> None:
     """Keep in the record which process the task's init is: another network namespace can't ask liblxc."""
     if work.record is not None:
         # Our hook at the start has kept it; if not, liblxc knows.
         init = _kept.read_run(work.directory)
-        if not alive(init):
+        if not _proc.alive(init):
             pid = work.runtime.state(work.name)[1]
-            init = identify(pid) if pid > 0 else None
+            init = _proc.identify(pid) if pid > 0 else None
         nothing: dict[str, t.Any] = {"pending": (), "pending_init": None, "pending_monitor": None, "running": {}}
         work.write_record(replace(work.record, init=init, **nothing))
 
 
-def end(work: Work) -> None:
+def end(work: _work.Work) -> None:
     """End the task that this run has started."""
-    if work.runtime.state(work.name)[0] != STOPPED:
+    if work.runtime.state(work.name)[0] != _states.STOPPED:
         work.runtime.kill(work.name)
 
 
-def stop(work: Work, step: _steps.Stop) -> None:
+def stop(work: _work.Work, step: _steps.Stop) -> None:
     """Ask the task to end, and kill it when its time is over; on undo it runs again as it did."""
 
     def again() -> None:
-        if work.runtime.state(work.name)[0] == STOPPED:
+        if work.runtime.state(work.name)[0] == _states.STOPPED:
             work.runtime.start(work.name, step.former_log_file, step.former_log_level)
             note_init(work)
-        if step.frozen and work.runtime.state(work.name)[0] != FROZEN:
+        if step.frozen and work.runtime.state(work.name)[0] != _states.FROZEN:
             work.runtime.freeze(work.name)
 
     work.then("start the task again", again)
@@ -84,39 +89,39 @@ def stop(work: Work, step: _steps.Stop) -> None:
     if step.frozen:
         # A frozen task can't heed the request to end.
         work.runtime.thaw(work.name)
-    work.outcome.forced = work.runtime.shutdown(work.name, step.kill_timeout / SECOND)
+    work.outcome.forced = work.runtime.shutdown(work.name, step.kill_timeout / _duration.SECOND)
     work.runtime.sweep(work.name)
 
 
-def freeze(work: Work, _step: _steps.Freeze) -> None:
+def freeze(work: _work.Work, _step: _steps.Freeze) -> None:
     """Freeze the task."""
     work.then("thaw the task", lambda: work.runtime.thaw(work.name))
     work.runtime.freeze(work.name)
 
 
-def thaw(work: Work, _step: _steps.Thaw) -> None:
+def thaw(work: _work.Work, _step: _steps.Thaw) -> None:
     """Thaw the task."""
     work.then("freeze the task again", lambda: work.runtime.freeze(work.name))
     work.runtime.thaw(work.name)
 
 
-def cgroup(work: Work) -> Cgroup:
+def cgroup(work: _work.Work) -> Cgroup:
     """The running task's cgroup; LxcTaskError if it is gone."""
     init = work.seen.init
     group = None if init is None else Cgroup.of_container(init.pid, work.name, _config_lines.parse(work.seen.config))
     if group is None:
-        raise LxcTaskError(f"container {work.name} ended meanwhile")
+        raise _errors.LxcTaskError(f"container {work.name} ended meanwhile")
     return group
 
 
-def set_memory(work: Work, step: _steps.SetMemory) -> None:
+def set_memory(work: _work.Work, step: _steps.SetMemory) -> None:
     """Change the memory limit of the running task."""
     former = work.seen.limits.memory if work.seen.limits is not None else None
     cgroup(work).set_memory(step.limit)
     work.then("put the memory limit back", lambda: cgroup(work).set_memory(former))
 
 
-def set_shares(work: Work, step: _steps.SetShares) -> None:
+def set_shares(work: _work.Work, step: _steps.SetShares) -> None:
     """Change the CPU shares of the running task."""
     former = work.seen.limits.cpu_shares if work.seen.limits is not None else None
     cgroup(work).set_cpu_shares(step.shares)

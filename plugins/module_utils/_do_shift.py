@@ -14,20 +14,24 @@ import os
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _steps, _tree
-from ansible_collections.nomadic.lxc.plugins.module_utils._do_directories import alloc_lock
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import Idmap
-from ansible_collections.nomadic.lxc.plugins.module_utils._names import SHIFTING, Layout
-from ansible_collections.nomadic.lxc.plugins.module_utils._observe import other_tasks
-from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
-from ansible_collections.nomadic.lxc.plugins.module_utils._shift import inwards, outwards, shift_tree
-from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _config_lines,
+    _do_directories,
+    _errors,
+    _idmap,
+    _names,
+    _observe,
+    _record,
+    _shift,
+    _steps,
+    _tree,
+    _work,
+)
 
-Turn = t.Callable[[Idmap, bool], None]
+Turn = t.Callable[[_idmap.Idmap, bool], None]
 
 
-def _in_turns(work: Work, step: _steps.ShiftDirectories | _steps.ShiftRootfs, turn: Turn) -> None:
+def _in_turns(work: _work.Work, step: _steps.ShiftDirectories | _steps.ShiftRootfs, turn: Turn) -> None:
     """Out of the former ids, into the wanted ones; each turn is taken back by its opposite."""
     for idmap, inward in ((step.former, False), (step.wanted, True)):
         if idmap is not None:
@@ -36,20 +40,20 @@ def _in_turns(work: Work, step: _steps.ShiftDirectories | _steps.ShiftRootfs, tu
             turn(idmap, inward)
 
 
-def shift_directories(work: Work, step: _steps.ShiftDirectories) -> None:
+def shift_directories(work: _work.Work, step: _steps.ShiftDirectories) -> None:
     """Shift what is in the task's directories; the alloc's shared one, too, where it is the host's or this task's alone."""
-    place = t.cast(Layout, work.spec.layout)
+    place = t.cast(_names.Layout, work.spec.layout)
 
-    def turn(idmap: Idmap, inward: bool) -> None:
-        with alloc_lock(work):
+    def turn(idmap: _idmap.Idmap, inward: bool) -> None:
+        with _do_directories.alloc_lock(work):
             # Nobody else on the host may come by a program that is the host's root's meanwhile.
             os.chmod(place.root, 0o700)
             if os.path.isdir(place.task):
-                os.chmod(place.task, SHIFTING)
+                os.chmod(place.task, _names.SHIFTING)
                 os.chown(place.task, 0, idmap.base)
-            shift = inwards(idmap) if inward else outwards(idmap)
+            shift = _shift.inwards(idmap) if inward else _shift.outwards(idmap)
             for path in (*place.owned(), *_shared(place, inward)):
-                shift_tree(path, shift)
+                _shift.shift_tree(path, shift)
             modes = dict(place.directories(inward))
             if os.path.isdir(place.task):
                 os.chown(place.task, 0, idmap.base if inward else 0)
@@ -59,8 +63,8 @@ def shift_directories(work: Work, step: _steps.ShiftDirectories) -> None:
     _in_turns(work, step, turn)
 
 
-def _shared(place: Layout, inward: bool) -> list[str]:
-    if not other_tasks(place):
+def _shared(place: _names.Layout, inward: bool) -> list[str]:
+    if not _observe.other_tasks(place):
         return [place.alloc]
     with contextlib.suppress(FileNotFoundError):
         if inward and os.stat(place.alloc).st_uid == 0:
@@ -68,26 +72,26 @@ def _shared(place: Layout, inward: bool) -> list[str]:
     return []
 
 
-def shift_rootfs(work: Work, step: _steps.ShiftRootfs) -> None:
+def shift_rootfs(work: _work.Work, step: _steps.ShiftRootfs) -> None:
     """Shift the root file system, where it is a directory; the record knows how far it came."""
 
-    def turn(idmap: Idmap, inward: bool) -> None:
+    def turn(idmap: _idmap.Idmap, inward: bool) -> None:
         path = _rootfs(work)
-        work.write_record(replace(t.cast(Record, work.record), shifted=idmap.base, shifting=True))
-        shift_tree(path, inwards(idmap) if inward else outwards(idmap))
+        work.write_record(replace(t.cast(_record.Record, work.record), shifted=idmap.base, shifting=True))
+        _shift.shift_tree(path, _shift.inwards(idmap) if inward else _shift.outwards(idmap))
         shifted = idmap.base if inward else 0
-        work.write_record(replace(t.cast(Record, work.record), shifted=shifted, shifting=False))
+        work.write_record(replace(t.cast(_record.Record, work.record), shifted=shifted, shifting=False))
 
     _in_turns(work, step, turn)
 
 
-def _rootfs(work: Work) -> str:
+def _rootfs(work: _work.Work) -> str:
     """The directory of the root file system, as the configuration says."""
     lines = _config_lines.parse(_tree.read_text(work.runtime.config_file(work.name)) or "")
     paths = [value for key, value in lines if key == "lxc.rootfs.path"]
     path = paths[-1].partition(":")[2] if paths and paths[-1].startswith("dir:") else (paths[-1] if paths else "")
     if not os.path.isdir(path):
-        raise LxcTaskError(
+        raise _errors.LxcTaskError(
             f"the root file system {path!r} is not a directory, so its files can't get other owners",
             hint="the kernel can't map its ids either: use a file system that can be mounted with ids mapped, ext4 or xfs say",
         )

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_mounts, _cgroup_text, _options, _steps
-from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import Pair, parse
-from ansible_collections.nomadic.lxc.plugins.module_utils._duration import seconds
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
-from ansible_collections.nomadic.lxc.plugins.module_utils._options import Declared
-from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
-from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
-from ansible_collections.nomadic.lxc.plugins.module_utils._text import HIDDEN
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _cgroup_mounts,
+    _cgroup_text,
+    _config_lines,
+    _duration,
+    _observed,
+    _options,
+    _record,
+    _spec,
+    _steps,
+    _text,
+)
 
 # By option: before and after, as a user is shown them.
 Differences = dict[str, tuple[t.Any, t.Any]]
@@ -23,11 +27,11 @@ Differences = dict[str, tuple[t.Any, t.Any]]
 def show(name: str, value: t.Any) -> t.Any:
     """A recorded value as a user is shown it."""
     if name == "kill_timeout" and value is not None:
-        return seconds(value)
+        return _duration.seconds(value)
     return value if value is None or name not in _options.BY_NAME else _options.BY_NAME[name].show(value)
 
 
-def changes_of(spec: TaskSpec, record: Record) -> Differences:
+def changes_of(spec: _spec.TaskSpec, record: _record.Record) -> Differences:
     """What the declaration says otherwise than the record: old and new, as the record keeps them."""
     new = _options.recorded(spec.options)
     old = {name: record.options.get(name, _options.BY_NAME[name].default) for name in new}
@@ -39,12 +43,12 @@ def shown(changes: Differences) -> Differences:
     return {name: (show(name, old), show(name, new)) for name, (old, new) in changes.items()}
 
 
-def drifted_in(config: str, record: Record, declared: Declared, changes: Differences) -> Differences:
+def drifted_in(config: str, record: _record.Record, declared: _options.Declared, changes: Differences) -> Differences:
     """The options whose lines are not as they must be, though they did not change: the file's lines, and those that are due.
 
     Somebody changed the file by hand; or a variable has another value, or a source became another kind of thing.
     """
-    found = parse(config)
+    found = _config_lines.parse(config)
     for pair in (*record.base, *((key, value) for key, value in record.lines.get("lxc_config", ()))):
         if pair in found:
             found.remove(pair)
@@ -63,21 +67,25 @@ def drifted_in(config: str, record: Record, declared: Declared, changes: Differe
     return drifted
 
 
-def _told(lines: t.Sequence[Pair]) -> list[str]:
+def _told(lines: t.Sequence[_config_lines.Pair]) -> list[str]:
     return [f"{key} = {value}" for key, value in lines]
 
 
-def _environment(have: t.Sequence[Pair], due: t.Sequence[Pair]) -> tuple[dict[str, str], dict[str, str]]:
+def _environment(
+    have: t.Sequence[_config_lines.Pair], due: t.Sequence[_config_lines.Pair]
+) -> tuple[dict[str, str], dict[str, str]]:
     """Which variables differ; their values are nobody's to see."""
     before, after = ({value.partition("=")[0]: value for _key, value in lines} for lines in (have, due))
     names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
     return (
-        {name: HIDDEN for name in names if name in before},
-        {name: f"{HIDDEN} (another)" if name in before else HIDDEN for name in names if name in after},
+        {name: _text.HIDDEN for name in names if name in before},
+        {name: f"{_text.HIDDEN} (another)" if name in before else _text.HIDDEN for name in names if name in after},
     )
 
 
-def live_steps(spec: TaskSpec, seen: Observed, record: Record) -> tuple[list[_steps.Step], Differences]:
+def live_steps(
+    spec: _spec.TaskSpec, seen: _observed.Observed, record: _record.Record
+) -> tuple[list[_steps.Step], Differences]:
     """What the kernel holds for the running task otherwise than declared, and the steps that change it there.
 
     What the kernel holds is told in the record's words where it is that: the kernel's default may be an option not given.
@@ -104,10 +112,10 @@ def live_steps(spec: TaskSpec, seen: Observed, record: Record) -> tuple[list[_st
 
 
 def waiting_for_start(
-    seen: Observed,
-    record: Record,
+    seen: _observed.Observed,
+    record: _record.Record,
     changes: t.Mapping[str, t.Any],
-    declared: Declared,
+    declared: _options.Declared,
     drifted: t.Mapping[str, t.Any],
 ) -> tuple[tuple[str, ...], dict[str, t.Any]]:
     """What a running task has only after its next start: the options, and the lines that it runs with where these differ.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils import _errors
 
 SECOND = 1_000_000_000
 # Go's time.Duration is a signed 64-bit number of nanoseconds.
@@ -38,12 +38,14 @@ def parse_duration(text: str) -> int:
     else:
         match = _GO.fullmatch(word)
         if match is None:
-            raise LxcTaskError(f"invalid duration '{text}': give seconds (5, 0.5) or a Go duration (1m30s, 500ms)")
+            raise _errors.LxcTaskError(
+                f"invalid duration '{text}': give seconds (5, 0.5) or a Go duration (1m30s, 500ms)"
+            )
         nanoseconds = sum((Decimal(n) * UNITS[unit] for n, unit in _TERM.findall(match[2])), Decimal(0))
         if match[1] == "-":
             nanoseconds = -nanoseconds
     if abs(nanoseconds) > LONGEST:
-        raise LxcTaskError(f"invalid duration '{text}': longer than 292 years")
+        raise _errors.LxcTaskError(f"invalid duration '{text}': longer than 292 years")
     return int(nanoseconds)
 
 

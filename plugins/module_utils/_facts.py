@@ -8,11 +8,18 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _driver, _images, _liblxc, _select, _wait, _watcher
-from ansible_collections.nomadic.lxc.plugins.module_utils._duration import SECOND
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import ContainerGoneError, LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._report import task_dict
-from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _driver,
+    _duration,
+    _errors,
+    _images,
+    _liblxc,
+    _report,
+    _select,
+    _view,
+    _wait,
+    _watcher,
+)
 
 Params = t.Mapping[str, t.Any]
 
@@ -26,10 +33,10 @@ ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
 
 def facts(params: Params, _check_mode: bool) -> dict[str, t.Any]:
     """The result of the module. Raises LxcTaskError."""
-    timeout = _select.duration(params, "timeout") / SECOND
+    timeout = _select.duration(params, "timeout") / _duration.SECOND
     wanted = _select.parse_selection(params)
     if params["wait"] is not None and not wanted.named:
-        raise LxcTaskError("wait needs a name or a handle: it waits for all tasks that these select")
+        raise _errors.LxcTaskError("wait needs a name or a handle: it waits for all tasks that these select")
     containers = _liblxc.Containers(wanted.lxc_path)
     waited: dict[str, t.Any] = {}
     if params["wait"] is None:
@@ -38,23 +45,27 @@ def facts(params: Params, _check_mode: bool) -> dict[str, t.Any]:
         views, warnings, waited = _wait_for(params["wait"], wanted, containers, timeout)
     driver = _driver.fingerprint(_liblxc.version(), params["driver_enabled"], params["volumes_enabled"])
     images = _images.told(wanted.lxc_path)
-    return {**_driver.result([task_dict(view) for view in views], driver, images), **waited, "warnings": warnings}
+    return {
+        **_driver.result([_report.task_dict(view) for view in views], driver, images),
+        **waited,
+        "warnings": warnings,
+    }
 
 
 def _wait_for(
     what: str, wanted: _select.Selection, containers: _liblxc.Containers, timeout: float
-) -> tuple[list[TaskView], list[str], dict[str, t.Any]]:
+) -> tuple[list[_view.TaskView], list[str], dict[str, t.Any]]:
     """Wait, at most so many seconds: tasks, warnings and the module's ``waited``. Raises LxcTaskError."""
     began = time.monotonic()
     warnings: list[str] = []
     missing = "there is no such task"
     noticed: dict[str, int] = {}
 
-    def look() -> list[TaskView]:
+    def look() -> list[_view.TaskView]:
         nonlocal warnings, missing
         try:
             views, warnings = _select.select(wanted, containers)
-        except ContainerGoneError as error:
+        except _errors.ContainerGoneError as error:
             # It may appear yet.
             missing, views = str(error), []
         return views
@@ -67,12 +78,12 @@ def _wait_for(
     waited = {"seconds": round(time.monotonic() - began, 6), "noticed_at": noticed}
     if not in_time:
         states = ", ".join(f"{view.container_name} is {view.state}" for view in views) or missing
-        raise LxcTaskError(f"waited {waited['seconds']:.1f} seconds for {what}, but {states}")
+        raise _errors.LxcTaskError(f"waited {waited['seconds']:.1f} seconds for {what}, but {states}")
     return views, warnings, {"waited": waited}
 
 
 def without_lxc(params: Params, _check_mode: bool) -> dict[str, t.Any]:
     """The result on a host that has no LXC: no error, and nothing there. Raises LxcTaskError for a wait that can't end."""
     if params["wait"] == "running":
-        raise LxcTaskError("no task will run on this host: LXC is not installed")
+        raise _errors.LxcTaskError("no task will run on this host: LXC is not installed")
     return _driver.result([], {}, [])

@@ -8,11 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._handle import parse_handle
-from ansible_collections.nomadic.lxc.plugins.module_utils._names import container_name
-from ansible_collections.nomadic.lxc.plugins.module_utils._options import OPTIONS
-from ansible_collections.nomadic.lxc.plugins.module_utils._spec import ARGUMENT_SPEC, DECLARING
+from ansible_collections.nomadic.lxc.plugins.module_utils import _errors, _handle, _names, _options, _spec
 
 Params = t.Mapping[str, t.Any]
 
@@ -34,14 +30,14 @@ GROUP_SPEC: dict[str, dict[str, t.Any]] = {
         "elements": "dict",
         "required": True,
         "options": {
-            **{name: _without_default(argument) for name, argument in ARGUMENT_SPEC.items()},
+            **{name: _without_default(argument) for name, argument in _spec.ARGUMENT_SPEC.items()},
             "count": {"type": "int"},
         },
     },
     "parallel": {"type": "int"},
     "exclusive": {"type": "bool", "default": False},
     "prune_images": {"type": "bool", "default": False},
-    **{name: argument for name, argument in ARGUMENT_SPEC.items() if name not in _OWN},
+    **{name: argument for name, argument in _spec.ARGUMENT_SPEC.items() if name not in _OWN},
 }
 
 
@@ -61,10 +57,10 @@ class Row:
         params = self.params
         if params["handle"] is not None:
             try:
-                return parse_handle(params["handle"]).container_name
-            except LxcTaskError:
+                return _handle.parse_handle(params["handle"]).container_name
+            except _errors.LxcTaskError:
                 return str(params["handle"])
-        return "" if params["name"] is None else container_name(params["name"], params["alloc_id"])
+        return "" if params["name"] is None else _names.container_name(params["name"], params["alloc_id"])
 
 
 def expand(params: Params) -> tuple[list[Row], list[str]]:
@@ -107,13 +103,13 @@ def _merged(task: Params, group: Params) -> dict[str, t.Any]:
     given = {name: value for name, value in task.items() if value is not None}
     state = given.get("state", group["state"])
     merged: dict[str, t.Any] = {}
-    for option in OPTIONS:
+    for option in _options.OPTIONS:
         name = option.name
         if name in given:
             merged[name] = given[name]
         elif name in _OWN or (name == "alloc_id" and "handle" in given):
             merged[name] = None
-        elif option.configures and state not in DECLARING:
+        elif option.configures and state not in _spec.DECLARING:
             merged[name] = option.argument.get("default")
         else:
             merged[name] = group[name]

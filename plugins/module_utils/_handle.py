@@ -9,9 +9,7 @@ import json
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._duration import LONGEST
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._names import container_name_fault, path_fault, plain
+from ansible_collections.nomadic.lxc.plugins.module_utils import _duration, _errors, _names
 
 NOT_RUNNING = -1
 # Go's encoding/json writes these as escapes, so that its output can stand in HTML and JavaScript.
@@ -42,8 +40,8 @@ def render_handle(handle: Handle) -> str:
 def parse_handle(text: str) -> Handle:
     """Read a handle. ContainerName and LxcPath are needed; unknown keys are passed over. Raises LxcTaskError."""
 
-    def refuse(why: str) -> LxcTaskError:
-        return LxcTaskError(f"Failed to parse handle '{text}': {why}")
+    def refuse(why: str) -> _errors.LxcTaskError:
+        return _errors.LxcTaskError(f"Failed to parse handle '{text}': {why}")
 
     try:
         fields = json.loads(text)
@@ -63,15 +61,15 @@ def parse_handle(text: str) -> Handle:
     for key, value in (("ContainerName", name), ("LxcPath", path)):
         if not value:
             raise refuse(f"it has no {key}")
-    fault = container_name_fault(name) or path_fault(path)
-    if fault is None and not plain(path):
+    fault = _names.container_name_fault(name) or _names.path_fault(path)
+    if fault is None and not _names.plain(path):
         fault = "LxcPath has a character in it that no path has"
     if fault is None and pid in (0, 1):
         fault = "InitPid 1 is the host's own init" if pid == 1 else "InitPid 0 is no process"
     # Any other number will do: whose process it is, liblxc is asked again.
-    if fault is None and pid is not None and abs(pid) > LONGEST:
+    if fault is None and pid is not None and abs(pid) > _duration.LONGEST:
         fault = "InitPid is no number of 64 bits"
-    if fault is None and kill_timeout is not None and abs(kill_timeout) > LONGEST:
+    if fault is None and kill_timeout is not None and abs(kill_timeout) > _duration.LONGEST:
         fault = "KillTimeout is longer than 292 years"
     if fault is not None:
         raise refuse(fault)

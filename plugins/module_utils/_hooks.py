@@ -12,8 +12,7 @@ from __future__ import annotations
 import os.path
 import shlex
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _kept
-from ansible_collections.nomadic.lxc.plugins.module_utils._mounts import secrets_options
+from ansible_collections.nomadic.lxc.plugins.module_utils import _kept, _mounts
 
 
 def _command(script: str) -> str:
@@ -24,7 +23,7 @@ def secrets_hook(secrets: str, owner: int) -> str:
     """Before a start: put the tmpfs there; no tmpfs, no start. ``owner``: the id of the task's root on the host."""
     place = shlex.quote(secrets)
     return _command(
-        f"mountpoint -q {place} || mount -t tmpfs -o nosuid,nodev,noexec,{secrets_options(owner)} tmpfs {place}"
+        f"mountpoint -q {place} || mount -t tmpfs -o nosuid,nodev,noexec,{_mounts.secrets_options(owner)} tmpfs {place}"
     )
 
 

@@ -11,8 +11,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import Pair
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _errors
 
 # As many as a distribution's own files and users need: nobody is 65534.
 DEFAULT_SIZE = 65536
@@ -67,13 +66,13 @@ def choose(base: int | None, size: int, subuid: str, subgid: str) -> Idmap:
                 return Idmap(first, size)
     first = 1879048192 if base is None else base
     ids = f"{first}-{first + size - 1}"
-    raise LxcTaskError(
+    raise _errors.LxcTaskError(
         f"an unprivileged task needs subordinate ids of root, {wanted}, and /etc/subuid and /etc/subgid do not both have them",
         hint=f"run `usermod --add-subuids {ids} --add-subgids {ids} root`, or the role nomadic.lxc.lxc_host, on this host",
     )
 
 
-def lines(idmap: Idmap) -> list[Pair]:
+def lines(idmap: Idmap) -> list[_config_lines.Pair]:
     """The lines of a configuration; the first clears what a default configuration says."""
     return [(KEY, ""), *((KEY, f"{kind} 0 {idmap.base} {idmap.size}") for kind in "ug")]
 

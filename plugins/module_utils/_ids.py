@@ -7,31 +7,33 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _steps
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import DEFAULT_SIZE, Idmap, idmap_in
-from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Closed, Observed
-from ansible_collections.nomadic.lxc.plugins.module_utils._options import Declared
-from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
-from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _errors,
+    _idmap,
+    _names,
+    _observed,
+    _options,
+    _record,
+    _spec,
+    _steps,
+)
 
 # The bits of a mode by which a directory is passed.
 _OWNER, _GROUP, _OTHERS = 0o100, 0o010, 0o001
 
 
-def recorded_idmap(record: Record | None) -> Idmap | None:
+def recorded_idmap(record: _record.Record | None) -> _idmap.Idmap | None:
     """The ids with which a task was declared last; None if it was privileged, or never declared."""
-    return None if record is None else idmap_in(record.lines.get("unprivileged", ()))
+    return None if record is None else _idmap.idmap_in(record.lines.get("unprivileged", ()))
 
 
-def mixed_fault(spec: TaskSpec, seen: Observed) -> str | None:
+def mixed_fault(spec: _spec.TaskSpec, seen: _observed.Observed) -> str | None:
     """Whether the task can't share its alloc with those that are there: privileged tasks' directories are root's alone."""
     unprivileged = bool(spec.options["unprivileged"])
     others = sorted(name for name, ids in seen.other_tasks.items() if (ids != 0) != unprivileged)
     if not others:
         return None
-    place = t.cast(Layout, spec.layout)
+    place = t.cast(_names.Layout, spec.layout)
     which = "privileged" if unprivileged else "unprivileged"
     return (
         f"unprivileged: {place.root} holds the directories of {which} tasks ({', '.join(others)}), and nobody but root may enter"
@@ -39,7 +41,7 @@ def mixed_fault(spec: TaskSpec, seen: Observed) -> str | None:
     )
 
 
-def way_faults(what: str, path: str, idmap: Idmap, seen: Observed) -> list[str]:
+def way_faults(what: str, path: str, idmap: _idmap.Idmap, seen: _observed.Observed) -> list[str]:
     """What bars the task's root from a path of the host, a sentence each."""
     return [
         f"{what}: the root of an unprivileged task, on this host user {idmap.base}, can't pass {it.path} on the way to"
@@ -49,7 +51,7 @@ def way_faults(what: str, path: str, idmap: Idmap, seen: Observed) -> list[str]:
     ]
 
 
-def _passes(it: Closed, idmap: Idmap) -> bool:
+def _passes(it: _observed.Closed, idmap: _idmap.Idmap) -> bool:
     if it.uid == idmap.base:
         bit = _OWNER
     elif it.gid == idmap.base:
@@ -60,7 +62,9 @@ def _passes(it: Closed, idmap: Idmap) -> bool:
     return bool(it.mode & bit) or (idmap.covers(it.uid) and idmap.covers(it.gid))
 
 
-def directory_shift(seen: Observed, wanted: Idmap | None, record: Record | None) -> list[_steps.Step]:
+def directory_shift(
+    seen: _observed.Observed, wanted: _idmap.Idmap | None, record: _record.Record | None
+) -> list[_steps.Step]:
     """The step that gives what is in the task's directories to the right users; none if it is theirs."""
     base = 0 if wanted is None else wanted.base
     ids = base if seen.directory_ids is None else seen.directory_ids
@@ -71,7 +75,7 @@ def directory_shift(seen: Observed, wanted: Idmap | None, record: Record | None)
     return [_steps.ShiftDirectories(_words("the task's directories", wanted), former, wanted)]
 
 
-def rootfs_shift(record: Record | None, declared: Declared) -> list[_steps.Step]:
+def rootfs_shift(record: _record.Record | None, declared: _options.Declared) -> list[_steps.Step]:
     """The step that gives the root file system to the right users. ``record``: None for one that is new."""
     wanted = None if declared.root_mapped else declared.idmap
     base = 0 if wanted is None else wanted.base
@@ -82,20 +86,20 @@ def rootfs_shift(record: Record | None, declared: Declared) -> list[_steps.Step]
     return [_steps.ShiftRootfs(_words("the root file system", wanted), former, wanted)]
 
 
-def _words(what: str, wanted: Idmap | None) -> str:
+def _words(what: str, wanted: _idmap.Idmap | None) -> str:
     return f"give {what} to {'root' if wanted is None else f'user {wanted.base} and those that follow'}"
 
 
-def _of_size(base: int, wanted: Idmap | None, record: Record | None) -> Idmap:
+def _of_size(base: int, wanted: _idmap.Idmap | None, record: _record.Record | None) -> _idmap.Idmap:
     """The range that begins there: as large as any that the task is known to have had."""
     sizes = [it.size for it in (recorded_idmap(record), wanted) if it is not None]
-    return Idmap(base, min(base, max([DEFAULT_SIZE, *sizes])))
+    return _idmap.Idmap(base, min(base, max([_idmap.DEFAULT_SIZE, *sizes])))
 
 
-def refuse_while_running(spec: TaskSpec, shifts: t.Sequence[_steps.Step]) -> None:
+def refuse_while_running(spec: _spec.TaskSpec, shifts: t.Sequence[_steps.Step]) -> None:
     """Raise LxcTaskError for files that would get other owners under a running task."""
     if shifts:
-        raise LxcTaskError(
+        raise _errors.LxcTaskError(
             f"the ids of the running task {spec.container_name} can't change, since its files get other owners with them,"
             " and restart_on_change is false",
             hint="allow the restart, or stop the task first",

@@ -17,9 +17,7 @@ import re
 import typing as t
 from dataclasses import asdict, dataclass, field
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._config import canonical, render
-from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import LINE_END, parse_line
-from ansible_collections.nomadic.lxc.plugins.module_utils._template import name_of, path_of
+from ansible_collections.nomadic.lxc.plugins.module_utils import _config, _config_lines, _template
 
 OVERLAY = "overlay"
 # Beside the containers, and out of their list: no container's name begins with a dot.
@@ -66,14 +64,14 @@ class Manifest:
 
 def distinct(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What of a task's options makes its root file system."""
-    return {"template": path_of(options["template"]), **{name: options.get(name) for name in _DISTINCT}}
+    return {"template": _template.path_of(options["template"]), **{name: options.get(name) for name in _DISTINCT}}
 
 
 def image_id(options: t.Mapping[str, t.Any]) -> str:
     """The image of a task with these options: the template's name, for people, and a digest."""
     made_of = distinct(options)
     digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    name = re.sub(r"[^A-Za-z0-9]+", "-", name_of(made_of["template"])).strip("-")[:24]
+    name = re.sub(r"[^A-Za-z0-9]+", "-", _template.name_of(made_of["template"])).strip("-")[:24]
     return f"{name or 'image'}-{digest}"
 
 
@@ -129,13 +127,13 @@ def clone_config(text: str, manifest: Manifest, lower: str, directory: str, hwad
     """
     name = os.path.basename(directory)
     lines = []
-    for line in LINE_END.split(text):
-        pair = parse_line(line)
-        key = "" if pair is None else canonical(pair[0])
+    for line in _config_lines.LINE_END.split(text):
+        pair = _config_lines.parse_line(line)
+        key = "" if pair is None else _config.canonical(pair[0])
         if key == "lxc.rootfs.path":
-            line = render([(key, f"{OVERLAY}:{lower}:{delta_of(directory)}")])[0]
+            line = _config.render([(key, f"{OVERLAY}:{lower}:{delta_of(directory)}")])[0]
         elif _HWADDR.fullmatch(key):
-            line = render([(key, hwaddr())])[0]
+            line = _config.render([(key, hwaddr())])[0]
         else:
             line = line.replace(manifest.made_in, directory).replace(manifest.id, name)
         lines.append(line)

@@ -8,11 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _record, _tree
-from ansible_collections.nomadic.lxc.plugins.module_utils._names import container_name
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, alive, iso
-from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
-from ansible_collections.nomadic.lxc.plugins.module_utils._states import Exit
+from ansible_collections.nomadic.lxc.plugins.module_utils import _names, _proc, _record, _states, _tree
 
 # In the container's own directory: the init and the cgroups of the run that began last; the end that came last.
 RUN_FILE = "nomadic-lxc.run"
@@ -26,7 +22,7 @@ class Ended:
     limit. None is what the kernel did not tell.
     """
 
-    init: InitId
+    init: _proc.InitId
     rebooted: bool
     oom_kills: int | None
     limit_hits: int | None
@@ -44,19 +40,19 @@ def record_file(lxc_path: str, name: str) -> str:
     return os.path.join(lxc_path, name, _record.FILE)
 
 
-def read_record(path: str) -> Record | None:
+def read_record(path: str) -> _record.Record | None:
     """The record in a file; None if there is none. Raises LxcTaskError for one that can't be read."""
     text = _tree.read_text(path)
     return None if text is None else _record.parse_record(text, path)
 
 
-def own_record(lxc_path: str, name: str) -> Record | None:
+def own_record(lxc_path: str, name: str) -> _record.Record | None:
     """A container's record; None also for one that a copy of another container has brought along: it says whose it is."""
     record = read_record(record_file(lxc_path, name))
-    return record if record is not None and container_name(record.name, record.alloc_id) == name else None
+    return record if record is not None and _names.container_name(record.name, record.alloc_id) == name else None
 
 
-def read_run(directory: str) -> InitId | None:
+def read_run(directory: str) -> _proc.InitId | None:
     """The init that our hook kept at a container's last start, whoever started it; None if it never ran."""
     return parse_run(_tree.read_text(os.path.join(directory, RUN_FILE)) or "")
 
@@ -67,7 +63,7 @@ def read_end(directory: str) -> Ended | None:
     return ended if ended is not None and ended.init == read_run(directory) else None
 
 
-def read_exit(directory: str, record: Record | None) -> Exit | None:
+def read_exit(directory: str, record: _record.Record | None) -> _states.Exit | None:
     """What is known of a container's last end; None if nothing is."""
     ended = read_end(directory)
     if ended is None:
@@ -77,18 +73,18 @@ def read_exit(directory: str, record: Record | None) -> Exit | None:
         moment = os.stat(os.path.join(directory, EXIT_FILE)).st_mtime
     except FileNotFoundError:
         return None  # the container was removed meanwhile
-    return Exit(iso(moment), False if asked else ended.oom_killed)
+    return _states.Exit(_proc.iso(moment), False if asked else ended.oom_killed)
 
 
-def runs_elsewhere(directory: str, record: Record) -> InitId | None:
+def runs_elsewhere(directory: str, record: _record.Record) -> _proc.InitId | None:
     """The init of a container that liblxc calls stopped: it was started in another network namespace.
 
     The record knows the init of the last start of ours, a hook's file that of the last start, also after a reboot.
     """
-    return next((init for init in (record.init, read_run(directory)) if alive(init)), None)
+    return next((init for init in (record.init, read_run(directory)) if _proc.alive(init)), None)
 
 
-def parse_run(text: str) -> InitId | None:
+def parse_run(text: str) -> _proc.InitId | None:
     """Who the init is that the hook at the start kept; None for anything else."""
     return _init(text.split("\n")[0].split(" "))
 
@@ -105,10 +101,10 @@ def parse_exit(text: str) -> Ended | None:
     return Ended(init, words[3] == "reboot", sum(known) if known else None, _count(lines[1], "hits"))
 
 
-def _init(words: list[str]) -> InitId | None:
+def _init(words: list[str]) -> _proc.InitId | None:
     if len(words) != 3 or not all(word.isascii() and word.isdecimal() and len(word) < 20 for word in words[:2]):
         return None
-    return InitId(int(words[0]), int(words[1]), words[2])
+    return _proc.InitId(int(words[0]), int(words[1]), words[2])
 
 
 def _count(line: str, name: str) -> int | None:

@@ -10,10 +10,9 @@ import os
 import time
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._states import FROZEN, RUNNING, STOPPED
+from ansible_collections.nomadic.lxc.plugins.module_utils import _errors, _states
 
-_STATES = {"STOPPED": STOPPED, "RUNNING": RUNNING, "FROZEN": FROZEN, "THAWED": RUNNING}
+_STATES = {"STOPPED": _states.STOPPED, "RUNNING": _states.RUNNING, "FROZEN": _states.FROZEN, "THAWED": _states.RUNNING}
 
 # Seconds. A passing state that lasts longer is told as an error.
 SETTLE_TIMEOUT = 10.0
@@ -22,7 +21,7 @@ _PAUSE = 0.01
 _NOWHERE = "/nonexistent"
 
 
-class RuntimeFailure(LxcTaskError):
+class RuntimeFailure(_errors.LxcTaskError):
     """liblxc refused. ``words``: its last words, or the template's."""
 
     def __init__(self, msg: str, words: str = "") -> None:
@@ -94,6 +93,6 @@ def settled(name: str, container: t.Any, known_pid: int | None = None) -> tuple[
             raise RuntimeFailure(f"container {name} has been {found} for {SETTLE_TIMEOUT:g} seconds")
         time.sleep(_PAUSE)
     state = _STATES[found]
-    if state == STOPPED:
+    if state == _states.STOPPED:
         return state, -1
     return state, int(container.init_pid) if known_pid is None else known_pid

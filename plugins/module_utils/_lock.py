@@ -12,7 +12,7 @@ import os
 import time
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LockTimeoutError
+from ansible_collections.nomadic.lxc.plugins.module_utils import _errors
 
 DIRECTORY = "/run/lock/nomadic-lxc"
 # Seconds: longer than a graceful stop under the default ceiling, and than most templates.
@@ -47,7 +47,7 @@ def held(path: str, what: str, wait: float | None = None, shared: bool = False) 
                 break
             except BlockingIOError:
                 if time.monotonic() >= deadline:
-                    raise LockTimeoutError(
+                    raise _errors.LockTimeoutError(
                         f"another call, or a template that it left over, has worked on {what} for {limit:g} seconds",
                         hint=f"try again when it is done; `fuser {path}` tells which processes hold the lock",
                     ) from None

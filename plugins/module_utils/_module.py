@@ -14,8 +14,7 @@ import typing as t
 import zipimport
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import GroupError, LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._text import HIDDEN, given
+from ansible_collections.nomadic.lxc.plugins.module_utils import _errors, _text
 
 Params = t.Mapping[str, t.Any]
 Call = t.Callable[[Params, bool], "dict[str, t.Any]"]
@@ -87,16 +86,16 @@ def _run(
     # values stand nowhere in it; the log of the invocation, written by now, has left them out.
     module.no_log_values.clear()
     if os.geteuid() != 0:
-        _fail(module, LxcTaskError("LXC tasks are root's, and this is another user: use become"))
+        _fail(module, _errors.LxcTaskError("LXC tasks are root's, and this is another user: use become"))
     missing = _missing(libraries)
     if missing is not None:
         _respawn(libraries)
         if without_lxc is None or _has_lxc():
-            _fail(module, LxcTaskError(missing_required_lib(missing), hint=_advice()))
+            _fail(module, _errors.LxcTaskError(missing_required_lib(missing), hint=_advice()))
         call = _plain(without_lxc)
     try:
         result = call(module)
-    except LxcTaskError as error:
+    except _errors.LxcTaskError as error:
         _fail(module, error)
     except Exception as error:  # noqa: BLE001 # pylint: disable=broad-except
         module.fail_json(
@@ -163,9 +162,9 @@ def _invocation(module: AnsibleModule) -> dict[str, t.Any]:
     """
     params = dict(module.params)
     if "tasks" in params:
-        return {"module_args": given(params, module.argument_spec)}
+        return {"module_args": _text.given(params, module.argument_spec)}
     if isinstance(params.get("environment"), dict):
-        params["environment"] = {name: HIDDEN for name in params["environment"]}
+        params["environment"] = {name: _text.HIDDEN for name in params["environment"]}
     return {"module_args": params}
 
 
@@ -174,8 +173,8 @@ def _warn(module: AnsibleModule, result: dict[str, t.Any]) -> None:
         module.warn(warning)
 
 
-def _fail(module: AnsibleModule, error: LxcTaskError) -> t.NoReturn:
-    result = error.result if isinstance(error, GroupError) else {}
+def _fail(module: AnsibleModule, error: _errors.LxcTaskError) -> t.NoReturn:
+    result = error.result if isinstance(error, _errors.GroupError) else {}
     _warn(module, result)
     module.fail_json(msg=str(error), errors=[str(it) for it in error.errors], invocation=_invocation(module), **result)
     raise AssertionError("fail_json does not return")

@@ -10,7 +10,7 @@ import os
 import signal
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, identify, wait_for_exit
+from ansible_collections.nomadic.lxc.plugins.module_utils import _proc
 
 _TITLE = b"[lxc monitor] "
 
@@ -34,7 +34,7 @@ def find(lxc_path: str, name: str) -> int | None:
     return next((pid for pid, title in _titles() if title == wanted), None)
 
 
-def init_of(lxc_path: str, name: str, root: str = "/") -> InitId | None:
+def init_of(lxc_path: str, name: str, root: str = "/") -> _proc.InitId | None:
     """The init beside a container's monitor, whichever network namespace and spelling of the LXC path it was started with."""
     end = os.fsencode(f" {name}")
     place = os.path.realpath(os.fsencode(lxc_path))
@@ -42,7 +42,7 @@ def init_of(lxc_path: str, name: str, root: str = "/") -> InitId | None:
         if title.endswith(end) and os.path.realpath(title[: -len(end)]) == place:
             for child in _children(monitor, root):
                 if _is_init(child, root):
-                    return identify(child, root)
+                    return _proc.identify(child, root)
     return None
 
 
@@ -71,7 +71,7 @@ def hangs(lxc_path: str, name: str) -> bool:
         return False
     try:
         with open(f"/proc/{monitor}/task/{monitor}/children", encoding="ascii") as file:
-            return all(identify(int(child)) is None for child in file.read().split())
+            return all(_proc.identify(int(child)) is None for child in file.read().split())
     except OSError:
         return False
 
@@ -82,4 +82,4 @@ def end(lxc_path: str, name: str, timeout: float) -> None:
     if monitor is not None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(monitor, signal.SIGKILL)
-        wait_for_exit(monitor, timeout)
+        _proc.wait_for_exit(monitor, timeout)

@@ -11,8 +11,7 @@ import re
 import select
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _tree
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils import _errors, _tree
 
 # <sys/mount.h>
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
@@ -101,4 +100,4 @@ def _call(function: str, *arguments: object) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if getattr(libc, function)(*arguments) != 0:
         error = os.strerror(ctypes.get_errno())
-        raise LxcTaskError(f"can't {function.rstrip('2')} the tmpfs of the task's secrets: {error}")
+        raise _errors.LxcTaskError(f"can't {function.rstrip('2')} the tmpfs of the task's secrets: {error}")

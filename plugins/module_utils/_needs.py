@@ -7,29 +7,26 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import OptionsError
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
-from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
-from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Plan
+from ansible_collections.nomadic.lxc.plugins.module_utils import _errors, _observed, _spec, _steps
 
 # The bridge that LXC's own service makes.
 _LXC_BRIDGE = "lxcbr0"
 _CONTROLLERS = {"memory_mb": "memory", "cpu_shares": "cpu"}
 
 
-def options_of(spec: TaskSpec, record_options: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
+def options_of(spec: _spec.TaskSpec, record_options: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
     """The options with which the task runs: those that the call declares, or those of the record."""
     return spec.options if spec.declares else record_options
 
 
-def refuse_lacking(spec: TaskSpec, seen: Observed, plan: Plan) -> None:
+def refuse_lacking(spec: _spec.TaskSpec, seen: _observed.Observed, plan: _steps.Plan) -> None:
     """Raise OptionsError with all that this host lacks for what the plan starts, or declares."""
     options = options_of(spec, {} if seen.record is None else seen.record.options)
     faults = _bridge(options.get("network_link"), seen.link_up) if plan.starts else []
     if spec.declares or plan.starts:
         faults += _limits(options, seen.controllers)
     if faults:
-        raise OptionsError(faults)
+        raise _errors.OptionsError(faults)
 
 
 def _bridge(link: str | None, up: bool | None) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._tree import read
+from ansible_collections.nomadic.lxc.plugins.module_utils import _tree
 
 _SIOCGIFFLAGS, _IFF_UP = 0x8913, 1  # linux/sockios.h, linux/if.h
 
@@ -32,7 +32,7 @@ def link_up(name: str) -> bool | None:
 def interfaces(pid: int, root: str = "/") -> list[str]:
     """The network interfaces that a process sees."""
     try:
-        lines = read(os.path.join(root, "proc", str(pid), "net/dev")).split("\n")[2:]
+        lines = _tree.read(os.path.join(root, "proc", str(pid), "net/dev")).split("\n")[2:]
     except OSError:
         return []
     return sorted(line.partition(":")[0].strip() for line in lines if ":" in line)
@@ -46,7 +46,7 @@ def ips(pid: int, root: str = "/") -> list[str]:
 def _ipv4(pid: int, root: str) -> list[str]:
     found: set[str] = set()
     try:
-        lines = read(os.path.join(root, "proc", str(pid), "net/fib_trie")).split("\n")
+        lines = _tree.read(os.path.join(root, "proc", str(pid), "net/fib_trie")).split("\n")
     except OSError:
         return []
     # A leaf "|-- 10.0.3.7" is followed by what it is: a local address says "/32 host LOCAL".
@@ -63,7 +63,7 @@ def _ipv4(pid: int, root: str) -> list[str]:
 def _ipv6(pid: int, root: str) -> list[str]:
     found: list[str] = []
     try:
-        lines = read(os.path.join(root, "proc", str(pid), "net/if_inet6")).split("\n")
+        lines = _tree.read(os.path.join(root, "proc", str(pid), "net/if_inet6")).split("\n")
     except OSError:
         return []
     for line in lines:

@@ -13,30 +13,29 @@ from dataclasses import replace
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _cgroup_mounts,
+    _cgroup_reader,
     _config_lines,
+    _idmap,
+    _idmapped,
     _image,
     _images,
     _kept,
+    _liblxc,
     _monitor,
     _mounts,
+    _names,
+    _needs,
+    _network,
+    _observed,
+    _proc,
     _record,
+    _runtime,
+    _spec,
+    _states,
+    _template,
     _tree,
     _volumes,
 )
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_reader import CgroupReader
-from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import LEAST_BASE
-from ansible_collections.nomadic.lxc.plugins.module_utils._idmapped import can_idmap
-from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import RuntimeFailure
-from ansible_collections.nomadic.lxc.plugins.module_utils._names import SHIFTING, Layout, layout
-from ansible_collections.nomadic.lxc.plugins.module_utils._needs import options_of
-from ansible_collections.nomadic.lxc.plugins.module_utils._network import link_up
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Closed, Image, Observed, Template
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, identify, parent
-from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
-from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime
-from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
-from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT, FROZEN, RUNNING, STOPPED
-from ansible_collections.nomadic.lxc.plugins.module_utils._template import known_options, path_of
 
 # Where a recreation keeps the former container: out of liblxc's sight, on the same file system.
 ASIDE = ".nomadic-lxc"
@@ -66,7 +65,7 @@ def _is_marked(lxc_path: str, name: str, directory: str) -> bool:
         return True
 
 
-def adopt(spec: TaskSpec, record: Record | None) -> TaskSpec:
+def adopt(spec: _spec.TaskSpec, record: _record.Record | None) -> _spec.TaskSpec:
     """The spec with what only the record knows: whose container a handle's is, and where a command's task lives."""
     if record is None:
         # A foreign container has no directories of ours; a new one that a handle declares is a task alone.
@@ -76,16 +75,18 @@ def adopt(spec: TaskSpec, record: Record | None) -> TaskSpec:
     alloc_dir = spec.options["alloc_dir"]
     if not spec.declares:
         alloc_dir = record.options.get("alloc_dir", alloc_dir)
-    return replace(spec, layout=layout(alloc_dir, spec.name or record.name, spec.alloc_id))
+    return replace(spec, layout=_names.layout(alloc_dir, spec.name or record.name, spec.alloc_id))
 
 
-def _named(spec: TaskSpec) -> TaskSpec:
+def _named(spec: _spec.TaskSpec) -> _spec.TaskSpec:
     if spec.layout is not None:
         return spec
-    return replace(spec, name=spec.container_name, layout=layout(spec.options["alloc_dir"], spec.container_name, None))
+    return replace(
+        spec, name=spec.container_name, layout=_names.layout(spec.options["alloc_dir"], spec.container_name, None)
+    )
 
 
-def observe(spec: TaskSpec, runtime: Runtime) -> tuple[TaskSpec, Observed]:
+def observe(spec: _spec.TaskSpec, runtime: _runtime.Runtime) -> tuple[_spec.TaskSpec, _observed.Observed]:
     """Look at a task's host. Returns the spec as adopt makes it, and what is."""
     name, path = spec.container_name, spec.lxc_path
     directory, aside = runtime.directory(name), aside_directory(path, name)
@@ -104,15 +105,15 @@ def observe(spec: TaskSpec, runtime: Runtime) -> tuple[TaskSpec, Observed]:
         directory, record, defined, half_made = aside, former, True, False
     stray = os.path.lexists(directory) and not defined and not half_made
     spec = adopt(spec, record)
-    state, init, unloadable = ABSENT, None, None
+    state, init, unloadable = _states.ABSENT, None, None
     if restored:
-        state = STOPPED
+        state = _states.STOPPED
     elif defined and not half_made:
         state, init, unloadable = _state(spec, runtime, directory, record)
     if record is not None and record.pending and init is not None:
-        record = record.followed(init, parent(init.pid))
-    ended = _kept.read_exit(directory, record) if state == STOPPED else None
-    asleep = state in (STOPPED, ABSENT) and unloadable is None
+        record = record.followed(init, _proc.parent(init.pid))
+    ended = _kept.read_exit(directory, record) if state == _states.STOPPED else None
+    asleep = state in (_states.STOPPED, _states.ABSENT) and unloadable is None
     elsewhere = None
     if asleep and record is not None:
         elsewhere = _kept.runs_elsewhere(directory, record)
@@ -121,8 +122,8 @@ def observe(spec: TaskSpec, runtime: Runtime) -> tuple[TaskSpec, Observed]:
         elsewhere = _monitor.init_of(path, name)
     points = _mounts.read_mount_points()
     config = (_tree.read_text(os.path.join(directory, "config")) or "") if defined else ""
-    destroys = spec.state == ABSENT or spec.recreate != "never"
-    return spec, Observed(
+    destroys = spec.state == _states.ABSENT or spec.recreate != "never"
+    return spec, _observed.Observed(
         state=state,
         record=record,
         half_made=half_made,
@@ -143,19 +144,19 @@ def observe(spec: TaskSpec, runtime: Runtime) -> tuple[TaskSpec, Observed]:
 
 
 def _state(
-    spec: TaskSpec, runtime: Runtime, directory: str, record: Record | None
-) -> tuple[str, InitId | None, str | None]:
+    spec: _spec.TaskSpec, runtime: _runtime.Runtime, directory: str, record: _record.Record | None
+) -> tuple[str, _proc.InitId | None, str | None]:
     """A container's state, its init, and why liblxc can't load it: a declaration of ours may put that right."""
     # Whom the record or a hook knows, liblxc need not be asked for.
     init = None if record is None else _kept.runs_elsewhere(directory, record)
     try:
         state, pid = runtime.state(spec.container_name, None if init is None else init.pid)
-    except RuntimeFailure as failure:
+    except _liblxc.RuntimeFailure as failure:
         if record is None or not spec.declares:
             raise
-        return (STOPPED if init is None else RUNNING), init, str(failure)
+        return (_states.STOPPED if init is None else _states.RUNNING), init, str(failure)
     if init is None or init.pid != pid:
-        init = identify(pid) if pid > 0 else None
+        init = _proc.identify(pid) if pid > 0 else None
     return state, init, None
 
 
@@ -167,9 +168,11 @@ def _has_snapshots(directory: str) -> bool:
         return False
 
 
-def _of_cgroup(init: InitId | None, config: str, name: str) -> dict[str, t.Any]:
+def _of_cgroup(init: _proc.InitId | None, config: str, name: str) -> dict[str, t.Any]:
     """What the task's cgroup says, or where none is what the host's do: fields of Observed."""
-    group = None if init is None else CgroupReader.of_container(init.pid, name, _config_lines.parse(config))
+    group = (
+        None if init is None else _cgroup_reader.CgroupReader.of_container(init.pid, name, _config_lines.parse(config))
+    )
     if group is not None:
         return {
             "cgroup_version": group.version,
@@ -183,14 +186,14 @@ def _of_cgroup(init: InitId | None, config: str, name: str) -> dict[str, t.Any]:
     }
 
 
-def _link_up(spec: TaskSpec, record: Record | None) -> bool | None:
+def _link_up(spec: _spec.TaskSpec, record: _record.Record | None) -> bool | None:
     """Whether the interface that the task's network is on is up; None where there is none of that name."""
-    options = options_of(spec, {} if record is None else record.options)
+    options = _needs.options_of(spec, {} if record is None else record.options)
     link = options.get("network_link")
-    return True if link is None else link_up(link)
+    return True if link is None else _network.link_up(link)
 
 
-def _of_directories(spec: TaskSpec, state: str, points: t.Sequence[str]) -> dict[str, t.Any]:
+def _of_directories(spec: _spec.TaskSpec, state: str, points: t.Sequence[str]) -> dict[str, t.Any]:
     """The task's directories, and what a declaration names on the host: fields of Observed."""
     place = spec.layout
     if place is None:
@@ -224,20 +227,20 @@ def _of_directories(spec: TaskSpec, state: str, points: t.Sequence[str]) -> dict
         seen["purgeable"], seen["kept_mounts"] = _purge(place, others)
     if not spec.declares:
         return seen
-    image = _image_of(spec, state in (RUNNING, FROZEN))
-    making = state == ABSENT or spec.recreate != "never" or (image is not None and image.build is None)
+    image = _image_of(spec, state in (_states.RUNNING, _states.FROZEN))
+    making = state == _states.ABSENT or spec.recreate != "never" or (image is not None and image.build is None)
     return {
         **seen,
         "host": _sources(spec, place, real),
         "default_config_exists": spec.options["default_config"] is None
         or os.path.isfile(spec.options["default_config"]),
-        "template": _template(spec) if making else None,
+        "template": _template_of(spec) if making else None,
         "image": image,
         **_ids(spec, place),
     }
 
 
-def _ids(spec: TaskSpec, place: Layout) -> dict[str, t.Any]:
+def _ids(spec: _spec.TaskSpec, place: _names.Layout) -> dict[str, t.Any]:
     """What says whose ids files have, and for an unprivileged task, what else it needs: fields of Observed."""
     ids, mixed = _directory_ids(place.task)
     seen: dict[str, t.Any] = {
@@ -259,7 +262,9 @@ def _ids(spec: TaskSpec, place: Layout) -> dict[str, t.Any]:
         **seen,
         "subuid": _tree.read_text("/etc/subuid") or "",
         "subgid": _tree.read_text("/etc/subgid") or "",
-        "idmappable": can_idmap(_there(os.path.join(spec.lxc_path, spec.container_name, "rootfs")), LEAST_BASE),
+        "idmappable": _idmapped.can_idmap(
+            _there(os.path.join(spec.lxc_path, spec.container_name, "rootfs")), _idmap.LEAST_BASE
+        ),
         "shared_owner": os.stat(place.alloc).st_uid if os.path.isdir(place.alloc) else None,
         "closed": {path: _closed(way, ours) for path, way in ways.items()},
     }
@@ -273,10 +278,10 @@ def _directory_ids(task: str) -> tuple[int | None, bool]:
         found = os.lstat(task)
     except (FileNotFoundError, NotADirectoryError):
         return None, False
-    return found.st_gid, found.st_gid != 0 and stat.S_IMODE(found.st_mode) == SHIFTING
+    return found.st_gid, found.st_gid != 0 and stat.S_IMODE(found.st_mode) == _names.SHIFTING
 
 
-def other_tasks(place: Layout) -> list[str]:
+def other_tasks(place: _names.Layout) -> list[str]:
     """The other tasks that have a directory in the alloc."""
     own = {os.path.basename(place.alloc), os.path.basename(place.task)}
     try:
@@ -293,20 +298,20 @@ def _there(path: str) -> str:
     return path
 
 
-def _closed(way: str, ours: t.AbstractSet[str]) -> tuple[Closed, ...]:
+def _closed(way: str, ours: t.AbstractSet[str]) -> tuple[_observed.Closed, ...]:
     """The directories on a way, its end too, that not everybody can pass; one with an access list may be open to some."""
-    found: list[Closed] = []
+    found: list[_observed.Closed] = []
     while True:
         with contextlib.suppress(OSError):
             it = os.stat(way)
             if not it.st_mode & 0o001 and way not in ours and "system.posix_acl_access" not in os.listxattr(way):
-                found.append(Closed(way, it.st_uid, it.st_gid, stat.S_IMODE(it.st_mode)))
+                found.append(_observed.Closed(way, it.st_uid, it.st_gid, stat.S_IMODE(it.st_mode)))
         if way == "/":
             return tuple(reversed(found))
         way = os.path.dirname(way)
 
 
-def _purge(place: Layout, points: t.Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _purge(place: _names.Layout, points: t.Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What a purge removes, and the mounts that it leaves: the alloc's goes with the last task's directory."""
     try:
         entries = {entry.name: entry.is_dir(follow_symlinks=False) for entry in os.scandir(place.root)}
@@ -323,7 +328,7 @@ def _purge(place: Layout, points: t.Sequence[str]) -> tuple[tuple[str, ...], tup
     return tuple(paths), tuple(kept)
 
 
-def _sources(spec: TaskSpec, place: Layout, real: _tree.RealPath) -> dict[str, _volumes.Source]:
+def _sources(spec: _spec.TaskSpec, place: _names.Layout, real: _tree.RealPath) -> dict[str, _volumes.Source]:
     """What is at each path that the task names, and of its own directories where they lead."""
     made = {os.path.normpath(path) for path, _mode in place.directories()}
     own = {path: _volumes.Source(real(path), "dir") for path in (place.local, place.alloc, place.secrets)}
@@ -375,19 +380,19 @@ def _found(path: str, made: t.AbstractSet[str]) -> _volumes.Source:
     return _volumes.Source(real, "file")
 
 
-def _template(spec: TaskSpec) -> Template:
-    path = path_of(spec.options["template"])
+def _template_of(spec: _spec.TaskSpec) -> _observed.Template:
+    path = _template.path_of(spec.options["template"])
     if not (os.path.isfile(path) and os.access(path, os.X_OK)):
-        return Template(path, False, None)
+        return _observed.Template(path, False, None)
     script = _tree.read_text(path) or ""
-    return Template(path, True, known_options(script) if script.startswith("#!") else None)
+    return _observed.Template(path, True, _template.known_options(script) if script.startswith("#!") else None)
 
 
-def _image_of(spec: TaskSpec, runs: bool) -> Image | None:
+def _image_of(spec: _spec.TaskSpec, runs: bool) -> _observed.Image | None:
     """A task that runs needs its image no more than it has it: the root file system is looked through for the others."""
     if spec.options["backing_store"] != _image.OVERLAY:
         return None
     wanted = _image.image_id(spec.options)
     find = _images.manifest_of if runs and spec.recreate == "never" else _images.sound
     manifest = find(spec.lxc_path, wanted)
-    return Image(wanted, None if manifest is None else manifest.build)
+    return _observed.Image(wanted, None if manifest is None else manifest.build)

@@ -8,11 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_text import Limits
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId
-from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
-from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT, FROZEN, RUNNING, Exit
-from ansible_collections.nomadic.lxc.plugins.module_utils._volumes import Source
+from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_text, _proc, _record, _states, _volumes
 
 
 @dataclass(frozen=True)
@@ -49,21 +45,21 @@ class Observed:
     there; ``restorable``: it is the one that counts, and everything else here is said of it.
     """
 
-    state: str = ABSENT
-    record: Record | None = None
+    state: str = _states.ABSENT
+    record: _record.Record | None = None
     half_made: bool = False
     stray: bool = False
     aside: bool = False
     restorable: bool = False
     snapshots: bool = False
-    init: InitId | None = None
-    elsewhere: InitId | None = None
-    ended: Exit | None = None
+    init: _proc.InitId | None = None
+    elsewhere: _proc.InitId | None = None
+    ended: _states.Exit | None = None
     config: str = ""
     unloadable: str | None = None  # why liblxc can't load the configuration
     cgroup_version: int | None = None
     cpu_generation: int | None = None  # another one than the memory's on some hosts
-    limits: Limits | None = None
+    limits: _cgroup_text.Limits | None = None
     controllers: t.AbstractSet[str] | None = None  # that containers get on this host; None is not known
     link_up: bool | None = True  # of the bridge that the task's network is on; None where there is none of that name
     directories: t.Mapping[str, int | None] = field(default_factory=dict)  # mode, None where there is none
@@ -73,7 +69,7 @@ class Observed:
     purgeable: tuple[str, ...] = ()
     kept_mounts: tuple[str, ...] = ()
     container_mounts: tuple[str, ...] = ()
-    host: t.Mapping[str, Source] = field(default_factory=dict)
+    host: t.Mapping[str, _volumes.Source] = field(default_factory=dict)
     task_dir: str = ""
     template: Template | None = None
     image: Image | None = None  # None for a task without an overlay
@@ -91,4 +87,4 @@ class Observed:
     @property
     def runs(self) -> bool:
         """Whether an init is there, frozen or not."""
-        return self.state in (RUNNING, FROZEN)
+        return self.state in (_states.RUNNING, _states.FROZEN)

@@ -15,13 +15,19 @@ import hashlib
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_text, _entries, _hooks, _idmap, _volumes
-from ansible_collections.nomadic.lxc.plugins.module_utils._config import canonical
-from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import Pair
-from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
-from ansible_collections.nomadic.lxc.plugins.module_utils._policy import IDENTITY, POLICY
-from ansible_collections.nomadic.lxc.plugins.module_utils._template import path_of, shown
-from ansible_collections.nomadic.lxc.plugins.module_utils._text import HIDDEN
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _cgroup_text,
+    _config,
+    _config_lines,
+    _entries,
+    _hooks,
+    _idmap,
+    _names,
+    _policy,
+    _template,
+    _text,
+    _volumes,
+)
 
 # When a change of an option takes effect on a task that exists.
 NOTHING = "nothing"  # it is not of the task, but of the call
@@ -42,14 +48,14 @@ class Declared:
 
     container_name: str
     directory: str
-    layout: Layout
+    layout: _names.Layout
     options: t.Mapping[str, t.Any]
     resolved: _volumes.Resolved
     idmap: _idmap.Idmap | None = None
     root_mapped: bool = False
 
     @functools.cached_property
-    def lines(self) -> t.Mapping[str, list[Pair]]:
+    def lines(self) -> t.Mapping[str, list[_config_lines.Pair]]:
         """Each option's lines of the configuration, of those that have any; made once, and asked for several times."""
         return {option.name: option.lines(self) for option in OPTIONS if option.lines is not None}
 
@@ -65,7 +71,7 @@ class Option:
     argument: t.Mapping[str, t.Any]
     effect: str = NOTHING
     configures: bool = False
-    lines: t.Callable[[Declared], list[Pair]] | None = None
+    lines: t.Callable[[Declared], list[_config_lines.Pair]] | None = None
     keys: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     record: t.Callable[[t.Any], t.Any] = field(default=lambda value: value)
@@ -78,7 +84,7 @@ class Option:
         return self.argument.get("default", empty.get(self.argument.get("type")))
 
 
-def _text(**more: t.Any) -> dict[str, t.Any]:
+def _string(**more: t.Any) -> dict[str, t.Any]:
     return {"type": "str", **more}
 
 
@@ -86,10 +92,10 @@ def _flag(default: bool) -> dict[str, t.Any]:
     return {"type": "bool", "default": default}
 
 
-def _user_lines(task: Declared) -> list[Pair]:
-    lines: list[Pair] = []
+def _user_lines(task: Declared) -> list[_config_lines.Pair]:
+    lines: list[_config_lines.Pair] = []
     for key, values in task.options["lxc_config"].items():
-        if canonical(key) == "lxc.cap.keep":
+        if _config.canonical(key) == "lxc.cap.keep":
             # Beside a drop, the template's say, liblxc refuses to load it: it stands instead.
             lines.append(("lxc.cap.drop", ""))
         lines += [(key, value) for value in values]
@@ -98,20 +104,20 @@ def _user_lines(task: Declared) -> list[Pair]:
 
 def keeps_capabilities(lxc_config: t.Mapping[str, t.Sequence[str]]) -> bool:
     """Whether the user lists what is kept, instead of what is dropped."""
-    return any(canonical(key) == "lxc.cap.keep" for key in lxc_config)
+    return any(_config.canonical(key) == "lxc.cap.keep" for key in lxc_config)
 
 
-def _network_lines(task: Declared) -> list[Pair]:
+def _network_lines(task: Declared) -> list[_config_lines.Pair]:
     kind = {"host": "none", "bridge": "veth", "empty": "empty"}[task.options["network_mode"]]
     return [("lxc.net.0.type", kind), *([("lxc.net.0.flags", "up")] if kind == "veth" else [])]
 
 
-def _link_lines(task: Declared) -> list[Pair]:
+def _link_lines(task: Declared) -> list[_config_lines.Pair]:
     link = task.options["network_link"]
     return [] if link is None else [("lxc.net.0.link", link)]
 
 
-def _capability_lines(task: Declared) -> list[Pair]:
+def _capability_lines(task: Declared) -> list[_config_lines.Pair]:
     """On host networking the container could take the host's network down by accident (busybox's udhcpc does)."""
     options = task.options
     if options["network_mode"] != "host" or options["host_network_admin"] or keeps_capabilities(options["lxc_config"]):
@@ -119,27 +125,27 @@ def _capability_lines(task: Declared) -> list[Pair]:
     return [("lxc.cap.drop", "net_admin")]
 
 
-def _idmap_lines(task: Declared) -> list[Pair]:
+def _idmap_lines(task: Declared) -> list[_config_lines.Pair]:
     if task.idmap is None:
         return []
     return [*_idmap.lines(task.idmap), *([("lxc.rootfs.options", "idmap=container")] if task.root_mapped else [])]
 
 
-def _mount_lines(task: Declared) -> list[Pair]:
+def _mount_lines(task: Declared) -> list[_config_lines.Pair]:
     own = _volumes.own_mounts(task.layout.local, task.layout.alloc, task.layout.secrets)
     return [("lxc.mount.entry", _entries.render_entry(mount)) for mount in (*own, *task.resolved.mounts)]
 
 
-def _device_lines(task: Declared) -> list[Pair]:
+def _device_lines(task: Declared) -> list[_config_lines.Pair]:
     allowed = (*_volumes.STANDARD_DEVICES, *task.resolved.devices)
-    lines: list[Pair] = []
+    lines: list[_config_lines.Pair] = []
     for generation in ("lxc.cgroup.devices", "lxc.cgroup2.devices"):
         lines.append((f"{generation}.deny", "a"))
         lines += [(f"{generation}.allow", rule) for rule in allowed]
     return lines
 
 
-def _hook_lines(task: Declared) -> list[Pair]:
+def _hook_lines(task: Declared) -> list[_config_lines.Pair]:
     return [
         ("lxc.hook.pre-start", _hooks.secrets_hook(task.layout.secrets, 0 if task.idmap is None else task.idmap.base)),
         ("lxc.hook.start-host", _hooks.run_hook(task.directory)),
@@ -147,8 +153,8 @@ def _hook_lines(task: Declared) -> list[Pair]:
     ]
 
 
-def _value(name: str, key: str) -> t.Callable[[Declared], list[Pair]]:
-    def lines(task: Declared) -> list[Pair]:
+def _value(name: str, key: str) -> t.Callable[[Declared], list[_config_lines.Pair]]:
+    def lines(task: Declared) -> list[_config_lines.Pair]:
         value = task.options[name]
         return [] if value is None else [(key, value)]
 
@@ -164,43 +170,46 @@ _DEVICE_KEYS = tuple(
 _IDS = ("idmap_base", "idmap_size")
 
 OPTIONS: tuple[Option, ...] = (
-    Option("name", IDENTITY["name"]),
-    Option("alloc_id", IDENTITY["alloc_id"]),
-    Option("handle", IDENTITY["handle"]),
+    Option("name", _policy.IDENTITY["name"]),
+    Option("alloc_id", _policy.IDENTITY["alloc_id"]),
+    Option("handle", _policy.IDENTITY["handle"]),
     Option(
         "state",
-        _text(default="started", choices=["started", "present", "stopped", "restarted", "frozen", "absent"]),
+        _string(default="started", choices=["started", "present", "stopped", "restarted", "frozen", "absent"]),
     ),
-    Option("template", _text(), ROOTFS, configures=True, record=path_of, show=shown),
-    Option("distro", _text(), ROOTFS, configures=True),
-    Option("release", _text(), ROOTFS, configures=True),
-    Option("arch", _text(), ROOTFS, configures=True),
-    Option("image_variant", _text(), ROOTFS, configures=True),
-    Option("image_server", _text(), ROOTFS, configures=True),
-    Option("gpg_key_id", _text(no_log=False), CREATE, configures=True),
-    Option("gpg_key_server", _text(no_log=False), CREATE, configures=True),
+    Option("template", _string(), ROOTFS, configures=True, record=_template.path_of, show=_template.shown),
+    Option("distro", _string(), ROOTFS, configures=True),
+    Option("release", _string(), ROOTFS, configures=True),
+    Option("arch", _string(), ROOTFS, configures=True),
+    Option("image_variant", _string(), ROOTFS, configures=True),
+    Option("image_server", _string(), ROOTFS, configures=True),
+    Option("gpg_key_id", _string(no_log=False), CREATE, configures=True),
+    Option("gpg_key_server", _string(no_log=False), CREATE, configures=True),
     Option("disable_gpg", _flag(False), CREATE, configures=True),
     Option("flush_cache", _flag(False), CREATE, configures=True),
     Option("force_cache", _flag(False), CREATE, configures=True),
     Option("template_args", {"type": "list", "elements": "str"}, ROOTFS, configures=True),
-    Option("default_config", POLICY["default_config"], ROOTFS),
-    Option("backing_store", _text(default="dir", choices=["dir", "overlay"]), ROOTFS, configures=True),
+    Option("default_config", _policy.POLICY["default_config"], ROOTFS),
+    Option("backing_store", _string(default="dir", choices=["dir", "overlay"]), ROOTFS, configures=True),
     Option(
-        "log_level", _text(default="error", choices=["trace", "debug", "info", "warn", "error"]), START, configures=True
+        "log_level",
+        _string(default="error", choices=["trace", "debug", "info", "warn", "error"]),
+        START,
+        configures=True,
     ),
-    Option("verbosity", _text(default="quiet", choices=["quiet", "verbose"])),
+    Option("verbosity", _string(default="quiet", choices=["quiet", "verbose"])),
     Option(
         "network_mode",
-        POLICY["network_mode"],
+        _policy.POLICY["network_mode"],
         RESTART,
         lines=_network_lines,
         keys=("lxc.net.0.type", "lxc.net.0.flags"),
     ),
-    Option("network_link", POLICY["network_link"], RESTART, lines=_link_lines, keys=("lxc.net.0.link",)),
+    Option("network_link", _policy.POLICY["network_link"], RESTART, lines=_link_lines, keys=("lxc.net.0.link",)),
     Option("lxc_config", {"type": "dict"}, RESTART, configures=True, lines=_user_lines),
     Option(
         "host_network_admin",
-        POLICY["host_network_admin"],
+        _policy.POLICY["host_network_admin"],
         RESTART,
         lines=_capability_lines,
         keys=("lxc.cap.drop",),
@@ -218,9 +227,14 @@ OPTIONS: tuple[Option, ...] = (
     Option("idmap_base", {"type": "int"}, RESTART, configures=True),
     Option("idmap_size", {"type": "int", "default": _idmap.DEFAULT_SIZE}, RESTART, configures=True),
     Option(
-        "hostname", _text(), RESTART, configures=True, lines=_value("hostname", "lxc.uts.name"), keys=("lxc.uts.name",)
+        "hostname",
+        _string(),
+        RESTART,
+        configures=True,
+        lines=_value("hostname", "lxc.uts.name"),
+        keys=("lxc.uts.name",),
     ),
-    Option("init", _text(), RESTART, configures=True, lines=_value("init", "lxc.init.cmd"), keys=("lxc.init.cmd",)),
+    Option("init", _string(), RESTART, configures=True, lines=_value("init", "lxc.init.cmd"), keys=("lxc.init.cmd",)),
     Option(
         "environment",
         {"type": "dict", "no_log": True},
@@ -231,7 +245,7 @@ OPTIONS: tuple[Option, ...] = (
         ],
         keys=("lxc.environment",),
         record=sorted,
-        show=lambda names: {name: HIDDEN for name in names},
+        show=lambda names: {name: _text.HIDDEN for name in names},
     ),
     Option("volumes", {"type": "list", "elements": "str"}, RESTART, configures=True),
     Option(
@@ -240,10 +254,10 @@ OPTIONS: tuple[Option, ...] = (
             "type": "list",
             "elements": "dict",
             "options": {
-                "source": _text(required=True),
-                "target": _text(required=True),
+                "source": _string(required=True),
+                "target": _string(required=True),
                 "read_only": _flag(False),
-                "create": _text(default="auto", choices=["auto", "dir", "file"]),
+                "create": _string(default="auto", choices=["auto", "dir", "file"]),
             },
         },
         RESTART,
@@ -257,14 +271,14 @@ OPTIONS: tuple[Option, ...] = (
         {
             "type": "list",
             "elements": "dict",
-            "options": {"path": _text(required=True), "target": _text(), "permissions": _text(default="rwm")},
+            "options": {"path": _string(required=True), "target": _string(), "permissions": _string(default="rwm")},
         },
         RESTART,
         configures=True,
         lines=_device_lines,
         keys=_DEVICE_KEYS,
     ),
-    Option("alloc_dir", POLICY["alloc_dir"], RESTART, lines=_hook_lines, reads=("unprivileged", *_IDS)),
+    Option("alloc_dir", _policy.POLICY["alloc_dir"], RESTART, lines=_hook_lines, reads=("unprivileged", *_IDS)),
     Option(
         "memory_mb",
         {"type": "int"},
@@ -289,13 +303,13 @@ OPTIONS: tuple[Option, ...] = (
         lines=lambda task: [("lxc.start.auto", "1")] if task.options["autostart"] else [],
         keys=("lxc.start.auto",),
     ),
-    Option("kill_timeout", _text(), WRITE),
-    Option("max_kill_timeout", POLICY["max_kill_timeout"]),
-    Option("volumes_enabled", POLICY["volumes_enabled"]),
-    Option("recreate", _text(default="never", choices=["never", "on_change", "always"])),
+    Option("kill_timeout", _string(), WRITE),
+    Option("max_kill_timeout", _policy.POLICY["max_kill_timeout"]),
+    Option("volumes_enabled", _policy.POLICY["volumes_enabled"]),
+    Option("recreate", _string(default="never", choices=["never", "on_change", "always"])),
     Option("restart_on_change", _flag(True)),
     Option("purge", _flag(False)),
-    Option("lxc_path", POLICY["lxc_path"]),
+    Option("lxc_path", _policy.POLICY["lxc_path"]),
 )
 BY_NAME = {option.name: option for option in OPTIONS}
 
@@ -319,6 +333,6 @@ def recorded(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     }
 
 
-def block(task: Declared) -> list[Pair]:
+def block(task: Declared) -> list[_config_lines.Pair]:
     """All lines of the configuration that the options own."""
     return [pair for lines in task.lines.values() for pair in lines]

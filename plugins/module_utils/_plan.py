@@ -7,41 +7,45 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _command, _steps
-from ansible_collections.nomadic.lxc.plugins.module_utils._declare import converge_task, create
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._needs import refuse_lacking
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
-from ansible_collections.nomadic.lxc.plugins.module_utils._options import Declared
-from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
-from ansible_collections.nomadic.lxc.plugins.module_utils._refusals import refuse
-from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
-from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT
-from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Plan
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _command,
+    _declare,
+    _errors,
+    _needs,
+    _observed,
+    _options,
+    _record,
+    _refusals,
+    _spec,
+    _states,
+    _steps,
+)
 
 
-def make_plan(spec: TaskSpec, seen: Observed, declared: Declared | None) -> Plan:
+def make_plan(spec: _spec.TaskSpec, seen: _observed.Observed, declared: _options.Declared | None) -> _steps.Plan:
     """The steps from what is to what is asked. ``declared`` is given for a declaration. Raises LxcTaskError."""
-    refuse(spec, seen)
+    _refusals.refuse(spec, seen)
     plan = _planned(spec, seen, declared)
-    refuse_lacking(spec, seen, plan)
+    _needs.refuse_lacking(spec, seen, plan)
     return plan
 
 
-def _planned(spec: TaskSpec, seen: Observed, declared: Declared | None) -> Plan:
+def _planned(spec: _spec.TaskSpec, seen: _observed.Observed, declared: _options.Declared | None) -> _steps.Plan:
     repair = _repair(seen)
     if spec.state == "absent":
         return _command.absent(spec, seen, repair)
     if declared is None or not spec.declares:
         return _command.command(spec, seen, repair)
     if seen.blocked is not None:
-        raise LxcTaskError(f"{seen.blocked} is not a directory, and one of the task's has to be there: move it away")
-    if seen.state == ABSENT:
-        return create(spec, seen, declared, repair)
-    return converge_task(spec, seen, declared, t.cast(Record, seen.record), repair)
+        raise _errors.LxcTaskError(
+            f"{seen.blocked} is not a directory, and one of the task's has to be there: move it away"
+        )
+    if seen.state == _states.ABSENT:
+        return _declare.create(spec, seen, declared, repair)
+    return _declare.converge_task(spec, seen, declared, t.cast(_record.Record, seen.record), repair)
 
 
-def _repair(seen: Observed) -> list[_steps.Step]:
+def _repair(seen: _observed.Observed) -> list[_steps.Step]:
     """What a run that was cut off has left to do."""
     if seen.restorable:
         return [_steps.RestoreFormer("restore the former container")]

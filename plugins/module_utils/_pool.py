@@ -20,10 +20,13 @@ import traceback
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._signals import Interrupted, interruptible
+from ansible_collections.nomadic.lxc.plugins.module_utils import _signals
 
 # How many workers there may be for each that works, since the others wait.
 _WAITING = 16
+# Seconds. Jobs that only look are done by as many workers as there are CPUs; more come where none of them has told anything
+# for so long: a worker costs as much as a few looks.
+_LONG = 0.01
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 # Entered while a job only waits.
@@ -58,9 +61,9 @@ def run(count: int, job: Job, parallel: int, done: t.Callable[[int, t.Any], None
     """
     pool = _Pool(job, parallel, done)
     try:
-        with interruptible():
+        with _signals.interruptible():
             pool.work(count)
-    except Interrupted as interrupted:
+    except _signals.Interrupted as interrupted:
         pool.end(str(interrupted), count)
     finally:
         pool.close()
@@ -72,11 +75,12 @@ class _Pool:
         self._workers: dict[int, _Worker] = {}
         self._poll = select.poll()
         self._begun = 0
+        self._at_once = min(parallel, len(os.sched_getaffinity(0)))
 
     def work(self, count: int) -> None:
         gc.freeze()
         while True:
-            while self._begun < count and self._busy() < self._parallel and self._give(self._begun):
+            while self._begun < count and self._busy() < self._at_once and self._give(self._begun):
                 self._begun += 1
             if self._begun == count and not any(worker.job is not None for worker in self._workers.values()):
                 return
@@ -111,7 +115,11 @@ class _Pool:
         return worker
 
     def _read(self) -> None:
-        for descriptor, _event in self._poll.poll():
+        more = self._at_once < self._parallel
+        told = self._poll.poll(_LONG * 1000 if more else None)
+        if not told:
+            self._at_once += 1
+        for descriptor, _event in told:
             worker = self._workers[descriptor]
             try:
                 got = worker.channel.recv(1 << 20)

@@ -13,7 +13,7 @@ import time
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._tree import read
+from ansible_collections.nomadic.lxc.plugins.module_utils import _tree
 
 _POLL = 0.02
 _LONGEST_POLL = 2**31 - 1  # milliseconds, poll(2)
@@ -32,7 +32,7 @@ class InitId:
 def boot_id(root: str = "/") -> str:
     """The kernel's name for this boot; empty where it has none."""
     try:
-        return read(os.path.join(root, "proc/sys/kernel/random/boot_id")).strip()
+        return _tree.read(os.path.join(root, "proc/sys/kernel/random/boot_id")).strip()
     except OSError:
         return ""
 
@@ -41,7 +41,7 @@ def _stat(pid: int, root: str) -> list[str]:
     """The fields of a process's ``stat`` from the third on; none if it is gone, or a zombie."""
     try:
         # The second field, the name, is in brackets and may hold anything, brackets too.
-        fields = read(os.path.join(root, "proc", str(pid), "stat")).rpartition(")")[2].split()
+        fields = _tree.read(os.path.join(root, "proc", str(pid), "stat")).rpartition(")")[2].split()
     except OSError:
         return []
     return [] if len(fields) < 20 or fields[0] in ("Z", "X") else fields

@@ -13,7 +13,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._stats import SECOND, Sample
+from ansible_collections.nomadic.lxc.plugins.module_utils import _stats
 
 COUNTER = "counter"
 GAUGE = "gauge"
@@ -75,10 +75,10 @@ def _label_set(labels: Labels) -> str:
 
 def _number(value: int, nanoseconds: bool) -> str:
     """Exact, in base units: nanoseconds become decimal seconds."""
-    return f"{value // SECOND}.{value % SECOND:09d}" if nanoseconds else str(value)
+    return f"{value // _stats.SECOND}.{value % _stats.SECOND:09d}" if nanoseconds else str(value)
 
 
-def render(samples: t.Mapping[Labels, Sample]) -> str:
+def render(samples: t.Mapping[Labels, _stats.Sample]) -> str:
     """All samples as the text of a textfile, grouped by metric as the format asks, in a stable order; empty for none."""
     lines: list[str] = []
     for metric in METRICS:

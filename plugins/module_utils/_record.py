@@ -9,8 +9,7 @@ import json
 import typing as t
 from dataclasses import asdict, dataclass, field, fields, replace
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId
+from ansible_collections.nomadic.lxc.plugins.module_utils import _errors, _proc
 
 FILE = "nomadic-lxc.json"
 VERSION = 1
@@ -40,27 +39,27 @@ class Record:
     options: t.Mapping[str, t.Any] = field(default_factory=dict)
     lines: t.Mapping[str, t.Any] = field(default_factory=dict)
     base: tuple[tuple[str, str], ...] = ()
-    init: InitId | None = None
+    init: _proc.InitId | None = None
     pending: tuple[str, ...] = ()
-    pending_init: InitId | None = None
-    stop_asked: InitId | None = None
+    pending_init: _proc.InitId | None = None
+    stop_asked: _proc.InitId | None = None
     running: t.Mapping[str, t.Any] = field(default_factory=dict)
-    pending_monitor: InitId | None = None
+    pending_monitor: _proc.InitId | None = None
     shifted: int = 0
     shifting: bool = False
     image: str | None = None
 
-    def waits(self, running: InitId | None) -> tuple[str, ...]:
+    def waits(self, running: _proc.InitId | None) -> tuple[str, ...]:
         """The options that the running task does not have yet: none once another init runs."""
         return self.pending if running is not None and running == self.pending_init else ()
 
-    def followed(self, running: InitId, monitor: InitId | None) -> Record:
+    def followed(self, running: _proc.InitId, monitor: _proc.InitId | None) -> Record:
         """The record where a reboot from inside gave the task another init: liblxc does not read its configuration again."""
         if monitor is None or monitor != self.pending_monitor:
             return self
         return replace(self, pending_init=running)
 
-    def lines_of(self, running: InitId | None) -> dict[str, t.Any]:
+    def lines_of(self, running: _proc.InitId | None) -> dict[str, t.Any]:
         """Each option's lines that the running task was started with."""
         return {**self.lines, **(self.running if self.waits(running) else {})}
 
@@ -74,7 +73,7 @@ def render_record(record: Record) -> str:
 
 def parse_record(text: str, path: str) -> Record:
     """Read a record. Raises LxcTaskError for one that is cut short, or of a newer version; ``path`` is named in it."""
-    broken = LxcTaskError(
+    broken = _errors.LxcTaskError(
         f"the record {path} can't be read",
         hint="it was cut short or changed by hand; move it away to manage the container by its handle",
     )
@@ -84,7 +83,7 @@ def parse_record(text: str, path: str) -> Record:
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         raise broken from error
     if isinstance(version, int) and version > VERSION:
-        raise LxcTaskError(
+        raise _errors.LxcTaskError(
             f"the record {path} has version {version}, and this release of nomadic.lxc knows version {VERSION}",
             hint="use the release that wrote it, or a newer one",
         )
@@ -93,7 +92,7 @@ def parse_record(text: str, path: str) -> Record:
         values = {key: value for key, value in values.items() if key in known}
         for key in ("init", "pending_init", "stop_asked", "pending_monitor"):
             if values.get(key) is not None:
-                values[key] = InitId(
+                values[key] = _proc.InitId(
                     int(values[key]["pid"]), int(values[key]["start_ticks"]), str(values[key]["boot_id"])
                 )
         values["base"] = tuple((str(key), str(value)) for key, value in values["base"])

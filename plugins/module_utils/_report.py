@@ -8,28 +8,31 @@ from __future__ import annotations
 import typing as t
 from dataclasses import asdict
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _network, _proc
-from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import Pair
-from ansible_collections.nomadic.lxc.plugins.module_utils._duration import seconds
-from ansible_collections.nomadic.lxc.plugins.module_utils._entries import parse_entry
-from ansible_collections.nomadic.lxc.plugins.module_utils._handle import NOT_RUNNING
-from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import idmap_in
-from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _config_lines,
+    _duration,
+    _entries,
+    _handle,
+    _idmap,
+    _network,
+    _proc,
+    _view,
+)
 
 _MODES = {"none": "host", "veth": "bridge", "empty": "empty"}
 
 
-def task_dict(view: TaskView) -> dict[str, t.Any]:
+def task_dict(view: _view.TaskView) -> dict[str, t.Any]:
     """The dict that the contract calls ``task``."""
     place, init = view.layout, view.init
-    idmap = idmap_in(view.lines)
+    idmap = _idmap.idmap_in(view.lines)
     return {
         "name": view.name,
         "alloc_id": view.alloc_id,
         "container_name": view.container_name,
         "lxc_path": view.lxc_path,
         "state": view.state,
-        "init_pid": init.pid if init is not None else NOT_RUNNING,
+        "init_pid": init.pid if init is not None else _handle.NOT_RUNNING,
         "handle": view.handle,
         "log_file": place.log_file if place is not None else None,
         "dirs": {
@@ -43,7 +46,7 @@ def task_dict(view: TaskView) -> dict[str, t.Any]:
         "idmap": None if idmap is None else asdict(idmap),
         "memory_mb": view.memory_mb,
         "cpu_shares": view.cpu_shares,
-        "kill_timeout": seconds(view.kill_timeout),
+        "kill_timeout": _duration.seconds(view.kill_timeout),
         "cgroup_version": view.cgroup_version,
         "interfaces": _network.interfaces(init.pid) if init is not None else [],
         "ips": _network.ips(init.pid) if init is not None else [],
@@ -53,9 +56,9 @@ def task_dict(view: TaskView) -> dict[str, t.Any]:
     }
 
 
-def mounts_in(lines: t.Sequence[Pair]) -> list[dict[str, t.Any]]:
+def mounts_in(lines: t.Sequence[_config_lines.Pair]) -> list[dict[str, t.Any]]:
     """The bind mounts of a configuration that options made, in the form of the option ``mounts``."""
-    found = [parse_entry(value) for key, value in lines if key == "lxc.mount.entry"]
+    found = [_entries.parse_entry(value) for key, value in lines if key == "lxc.mount.entry"]
     return [
         {"source": it.source, "target": f"/{it.target}", "read_only": it.read_only, "create": it.create}
         for it in found
@@ -63,7 +66,7 @@ def mounts_in(lines: t.Sequence[Pair]) -> list[dict[str, t.Any]]:
     ]
 
 
-def network_mode_in(lines: t.Sequence[Pair]) -> str | None:
+def network_mode_in(lines: t.Sequence[_config_lines.Pair]) -> str | None:
     """The network mode of a configuration; None for a kind of network that the option does not have."""
     kinds = [value for key, value in lines if key == "lxc.net.0.type"]
     return _MODES.get(kinds[-1]) if kinds else None

@@ -13,13 +13,17 @@ import os
 import re
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_text, _config, _volumes
-from ansible_collections.nomadic.lxc.plugins.module_utils._duration import parse_duration
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._handle import parse_handle
-from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import LEAST_BASE, LEAST_SIZE, MOST_IDS
-from ansible_collections.nomadic.lxc.plugins.module_utils._names import normal_path, path_fault
-from ansible_collections.nomadic.lxc.plugins.module_utils._options import OPTIONS
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _cgroup_text,
+    _config,
+    _duration,
+    _errors,
+    _handle,
+    _idmap,
+    _names,
+    _options,
+    _volumes,
+)
 
 # More is no limit to any kernel: 2**63 bytes.
 MOST_MEMORY_MB = 2**43 - 1
@@ -41,7 +45,7 @@ def schema() -> t.Any:
                 return None
             try:
                 return check(value)
-            except LxcTaskError as error:
+            except _errors.LxcTaskError as error:
                 raise Invalid(str(error)) from error
 
         return validated
@@ -61,9 +65,9 @@ def schema() -> t.Any:
 
         return validated
 
-    rules: dict[str, t.Callable[[t.Any], t.Any]] = {option.name: lambda value: value for option in OPTIONS}
+    rules: dict[str, t.Callable[[t.Any], t.Any]] = {option.name: lambda value: value for option in _options.OPTIONS}
     rules.update(
-        handle=rule(parse_handle),
+        handle=rule(_handle.parse_handle),
         template=rule(_template_name),
         template_args=each(_nonempty),
         volumes=each(_volume),
@@ -71,8 +75,8 @@ def schema() -> t.Any:
         devices=each(_device),
         memory_mb=rule(_memory),
         cpu_shares=rule(_shares),
-        kill_timeout=rule(parse_duration),
-        max_kill_timeout=rule(parse_duration),
+        kill_timeout=rule(_duration.parse_duration),
+        max_kill_timeout=rule(_duration.parse_duration),
         network_link=rule(_interface),
         idmap_base=rule(_idmap_base),
         idmap_size=rule(_idmap_size),
@@ -89,20 +93,20 @@ def schema() -> t.Any:
 
 def _nonempty(text: str) -> str:
     if not text.strip():
-        raise LxcTaskError("it is empty: leave it out instead")
+        raise _errors.LxcTaskError("it is empty: leave it out instead")
     return text
 
 
 def _path(path: str) -> str:
-    fault = path_fault(path)
+    fault = _names.path_fault(path)
     if fault is not None:
-        raise LxcTaskError(f"{fault}: give an absolute path")
-    return normal_path(path)
+        raise _errors.LxcTaskError(f"{fault}: give an absolute path")
+    return _names.normal_path(path)
 
 
 def _template_name(template: str) -> str:
     if not template.startswith("/") and ("/" in template or not template.strip()):
-        raise LxcTaskError(f"{template!r} is neither a template's name nor an absolute path")
+        raise _errors.LxcTaskError(f"{template!r} is neither a template's name nor an absolute path")
     return template
 
 
@@ -110,7 +114,7 @@ def _volume(entry: str) -> str:
     source, target = _volumes.parse_volume(entry)
     fault = _volumes.target_fault(target)
     if fault is not None:
-        raise LxcTaskError(fault)
+        raise _errors.LxcTaskError(fault)
     return f"{_volumes.tidy(source)}:{_volumes.inside(target)}"
 
 
@@ -119,7 +123,7 @@ def _mount(mount: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
     if fault is None and not mount["source"]:
         fault = f"the source of the target '{mount['target']}' is empty: name what is mounted"
     if fault is not None:
-        raise LxcTaskError(fault)
+        raise _errors.LxcTaskError(fault)
     return {**mount, "source": _volumes.tidy(mount["source"]), "target": f"/{_volumes.inside(mount['target'])}"}
 
 
@@ -131,7 +135,7 @@ def _device(device: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
     elif not permissions or len(set(permissions)) != len(permissions) or not set(permissions) <= set("rwm"):
         fault = f"the permissions {permissions!r} of '{device['path']}' are not made of r, w and m"
     if fault is not None:
-        raise LxcTaskError(fault)
+        raise _errors.LxcTaskError(fault)
     target = f"/{_volumes.inside(device['target'] or device['path'])}"
     return {
         **device,
@@ -143,40 +147,42 @@ def _device(device: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
 
 def _memory(mebibytes: int) -> int:
     if isinstance(mebibytes, bool) or not 1 <= mebibytes <= MOST_MEMORY_MB:
-        raise LxcTaskError(f"memory_mb {mebibytes} is not between 1 and {MOST_MEMORY_MB}: leave it out for no limit")
+        raise _errors.LxcTaskError(
+            f"memory_mb {mebibytes} is not between 1 and {MOST_MEMORY_MB}: leave it out for no limit"
+        )
     return mebibytes
 
 
 def _shares(shares: int) -> int:
     if not _cgroup_text.MIN_SHARES <= shares <= _cgroup_text.MAX_SHARES:
-        raise LxcTaskError(
+        raise _errors.LxcTaskError(
             f"cpu_shares {shares} is not between {_cgroup_text.MIN_SHARES} and {_cgroup_text.MAX_SHARES}"
         )
     return shares
 
 
 def _idmap_base(first: int) -> int:
-    if not LEAST_BASE <= first < MOST_IDS:
-        raise LxcTaskError(f"idmap_base {first} is not between {LEAST_BASE} and {MOST_IDS - 1}")
+    if not _idmap.LEAST_BASE <= first < _idmap.MOST_IDS:
+        raise _errors.LxcTaskError(f"idmap_base {first} is not between {_idmap.LEAST_BASE} and {_idmap.MOST_IDS - 1}")
     return first
 
 
 def _idmap_size(count: int) -> int:
-    if not LEAST_SIZE <= count < MOST_IDS:
-        raise LxcTaskError(f"idmap_size {count} is not between {LEAST_SIZE} and {MOST_IDS - 1}")
+    if not _idmap.LEAST_SIZE <= count < _idmap.MOST_IDS:
+        raise _errors.LxcTaskError(f"idmap_size {count} is not between {_idmap.LEAST_SIZE} and {_idmap.MOST_IDS - 1}")
     return count
 
 
 def _interface(name: str) -> str:
     """A network interface's name, by the kernel's dev_valid_name."""
     if not name or len(os.fsencode(name)) > 15 or name in (".", "..") or re.search(r"[\s/:]", name):
-        raise LxcTaskError(f"{name!r} can't be a network interface's name")
+        raise _errors.LxcTaskError(f"{name!r} can't be a network interface's name")
     return name
 
 
 def _hostname(name: str) -> str:
     if len(name) > LONGEST_HOSTNAME or not _HOSTNAME.fullmatch(name):
-        raise LxcTaskError(
+        raise _errors.LxcTaskError(
             f"{name!r} can't be a host name: at most {LONGEST_HOSTNAME} letters, digits, '-', '_' and '.', no '-' or '.' at an end"
         )
     return name
@@ -187,9 +193,9 @@ def _environment(variables: t.Mapping[t.Any, t.Any]) -> dict[str, str]:
     done: dict[str, str] = {}
     for key, value in variables.items():
         if not _VARIABLE.fullmatch(str(key)):
-            raise LxcTaskError(f"{str(key)!r} can't be a variable's name: it is empty or has '=' in it")
+            raise _errors.LxcTaskError(f"{str(key)!r} can't be a variable's name: it is empty or has '=' in it")
         if isinstance(value, (dict, list, tuple)):
-            raise LxcTaskError(f"the value of {key!r} is not a string: quote it")
+            raise _errors.LxcTaskError(f"the value of {key!r} is not a string: quote it")
         done[str(key)] = "" if value is None else str(value)
     return done
 
@@ -200,15 +206,17 @@ def _lxc_config(config: t.Mapping[t.Any, t.Any]) -> dict[str, list[str]]:
     refused: list[str] = []
     for key, given in config.items():
         if not isinstance(key, str) or not _LXC_KEY.fullmatch(key):
-            raise LxcTaskError(f"{str(key)!r} is not an LXC key: it is like 'lxc.tty.max'")
+            raise _errors.LxcTaskError(f"{str(key)!r} is not an LXC key: it is like 'lxc.tty.max'")
         if _config.owner_refuses(key):
             refused.append(key)
         values = given if isinstance(given, (list, tuple)) else [given]
         if any(isinstance(value, (dict, list, tuple)) for value in values):
-            raise LxcTaskError(f"the value of {key} is neither a plain value nor a list of such")
+            raise _errors.LxcTaskError(f"the value of {key} is neither a plain value nor a list of such")
         done[key] = [
             str(int(value)) if isinstance(value, bool) else "" if value is None else str(value) for value in values
         ]
     if refused:
-        raise LxcTaskError(f"{', '.join(refused)} can't be set here", hint="options of the module own it: use those")
+        raise _errors.LxcTaskError(
+            f"{', '.join(refused)} can't be set here", hint="options of the module own it: use those"
+        )
     return done

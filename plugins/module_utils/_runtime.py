@@ -15,13 +15,17 @@ import signal
 import time
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_files, _child, _monitor
-from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import Pair, parse
-from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import KEY
-from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import Containers, RuntimeFailure, quiet, settled
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import parent, wait_for_exit
-from ansible_collections.nomadic.lxc.plugins.module_utils._text import HIDDEN
-from ansible_collections.nomadic.lxc.plugins.module_utils._tree import read_text
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _cgroup_files,
+    _child,
+    _config_lines,
+    _idmap,
+    _liblxc,
+    _monitor,
+    _proc,
+    _text,
+    _tree,
+)
 
 # A start includes the container's own hooks.
 START_TIMEOUT = 120.0
@@ -37,14 +41,14 @@ _WORDS = 12
 _LETTERS = 1500
 
 
-def refused_lines(lines: t.Iterable[Pair]) -> list[Pair]:
+def refused_lines(lines: t.Iterable[_config_lines.Pair]) -> list[_config_lines.Pair]:
     """The configuration lines that liblxc does not take. Nothing is written anywhere."""
     import _lxc
 
     new = [pair for pair in dict.fromkeys(lines) if pair not in _taken]
-    refused: list[Pair] = []
+    refused: list[_config_lines.Pair] = []
     if new:
-        with quiet():
+        with _liblxc.quiet():
             probe = _lxc.Container("nomadic-lxc-probe", "/nonexistent")
             refused = [(key, value) for key, value in new if not _takes(probe, key, value)]
         _taken.update(pair for pair in new if pair not in refused)
@@ -52,7 +56,7 @@ def refused_lines(lines: t.Iterable[Pair]) -> list[Pair]:
 
 
 # Lines that liblxc takes: the tasks of a group have most of them in common.
-_taken: set[Pair] = set()
+_taken: set[_config_lines.Pair] = set()
 
 
 def _takes(probe: t.Any, key: str, value: str) -> bool:
@@ -72,7 +76,7 @@ def _in_memory(text: str) -> t.Iterator[str]:
         yield f"/proc/self/fd/{descriptor}"
 
 
-class Runtime(Containers):
+class Runtime(_liblxc.Containers):
     """The containers of one LXC path. ``lock``: the descriptor of the call's lock.
     ``hidden``: values that no word of liblxc's or of a template's may show. ``idle``: entered while nothing is done but wait.
     """
@@ -98,7 +102,7 @@ class Runtime(Containers):
         words = " | ".join(lines)
         words = words if len(words) <= _LETTERS else f"... {words[-_LETTERS:]}"
         for value in self.hidden:
-            words = words.replace(value, HIDDEN)
+            words = words.replace(value, _text.HIDDEN)
         return words
 
     def _call(self, work: t.Callable[[], bool], **limits: t.Any) -> _child.Finished:
@@ -112,11 +116,11 @@ class Runtime(Containers):
         """The binding's object. Loading a configuration with a log file makes that file; it is removed again."""
         import _lxc
 
-        text = read_text(self.config_file(name)) or ""
-        lines = parse(text) if "lxc.log" in text else []
+        text = _tree.read_text(self.config_file(name)) or ""
+        lines = _config_lines.parse(text) if "lxc.log" in text else []
         logs = [value for key, value in lines if key == "lxc.log.file" and not os.path.lexists(value)]
         try:
-            with quiet():
+            with _liblxc.quiet():
                 return _lxc.Container(name, self.lxc_path)
         except RuntimeError as error:
             raise self._unloadable(f"the configuration {self.config_file(name)}", text) from error
@@ -129,24 +133,24 @@ class Runtime(Containers):
         """Raise RuntimeFailure for a configuration that liblxc can't load; nothing is written anywhere."""
         import _lxc
 
-        with _in_memory(text) as path, quiet():
+        with _in_memory(text) as path, _liblxc.quiet():
             loaded = _lxc.Container(name, "/nonexistent").load_config(path)
         if not loaded:
             raise self._unloadable(f"the configuration of container {name}", text)
 
-    def _unloadable(self, what: str, text: str) -> RuntimeFailure:
-        refused = refused_lines(parse(text))
+    def _unloadable(self, what: str, text: str) -> _liblxc.RuntimeFailure:
+        refused = refused_lines(_config_lines.parse(text))
         shown = ", ".join(key if key == "lxc.environment" else f"{key} = {value}" for key, value in refused)
         why = (
             f"it does not take {shown}"
             if shown
             else "its lines contradict each other, or a file that it includes is missing"
         )
-        return RuntimeFailure(f"liblxc can't load {what}", why)
+        return _liblxc.RuntimeFailure(f"liblxc can't load {what}", why)
 
     def state(self, name: str, known_pid: int | None = None) -> tuple[str, int]:
         """A container's state and the pid of its init, as Containers tells; a configuration must be one that loads."""
-        return settled(name, self.open(name), known_pid)
+        return _liblxc.settled(name, self.open(name), known_pid)
 
     def create(
         self,
@@ -169,13 +173,13 @@ class Runtime(Containers):
                     return False
             if unprivileged:
                 # A template that runs with other ids can't make a device; so it is root's, whatever the default says.
-                container.clear_config_item(KEY)
+                container.clear_config_item(_idmap.KEY)
             return bool(container.create(template, 0, tuple(arguments)))
 
         done = self._call(work)
         if not done.ok:
             words = self.last_words(done.output) or "the template printed nothing"
-            raise RuntimeFailure(f"the template {template} made no container", words)
+            raise _liblxc.RuntimeFailure(f"the template {template} made no container", words)
         return done.output
 
     def start(self, name: str, log_file: str | None, log_level: str) -> None:
@@ -184,7 +188,7 @@ class Runtime(Containers):
         while True:
             try:
                 self._start(name, log_file, log_level)
-            except RuntimeFailure as failure:
+            except _liblxc.RuntimeFailure as failure:
                 if "already running" not in failure.words or time.monotonic() >= deadline:
                     raise
                 time.sleep(_PAUSE)
@@ -215,7 +219,7 @@ class Runtime(Containers):
             self._end_monitor(name)
         if not done.ok:
             why = "it did not come up: its init ended, or hangs" if done.timed_out else "liblxc gave no reason"
-            raise RuntimeFailure(f"container {name} did not start", self.last_words(done.output) or why)
+            raise _liblxc.RuntimeFailure(f"container {name} did not start", self.last_words(done.output) or why)
 
     def shutdown(self, name: str, timeout: float) -> bool:
         """Ask a running container to end, and kill it after so many seconds; whether that was necessary."""
@@ -223,7 +227,7 @@ class Runtime(Containers):
         init = int(container.init_pid)
         if init > 0 and container.shutdown(0):
             with self.idle():
-                ended = wait_for_exit(init, timeout) and self._stopped(container, init)
+                ended = _proc.wait_for_exit(init, timeout) and self._stopped(container, init)
             if ended:
                 return False
         self.kill(name)
@@ -241,10 +245,10 @@ class Runtime(Containers):
         if done.timed_out:
             self._end_monitor(name)
         if not self._stopped(self.open(name)):
-            raise RuntimeFailure(f"container {name} can't be killed", self.last_words(done.output))
+            raise _liblxc.RuntimeFailure(f"container {name} can't be killed", self.last_words(done.output))
 
     def _killed(self, container: t.Any, init: int) -> bool:
-        monitor = parent(init)
+        monitor = _proc.parent(init)
         try:
             descriptor = os.pidfd_open(init)
         except (AttributeError, OSError):
@@ -260,7 +264,9 @@ class Runtime(Containers):
             os.close(descriptor)
         # The monitor's end tells that it has done its work: asking it again and again would keep it from that.
         return (
-            wait_for_exit(init, KILL_TIMEOUT) and wait_for_exit(monitor.pid, STOP_TIMEOUT) and self._stopped(container)
+            _proc.wait_for_exit(init, KILL_TIMEOUT)
+            and _proc.wait_for_exit(monitor.pid, STOP_TIMEOUT)
+            and self._stopped(container)
         )
 
     def _stopped(self, container: t.Any, init: int | None = None) -> bool:
@@ -287,7 +293,7 @@ class Runtime(Containers):
     def _change(self, name: str, verb: str, change: t.Callable[[t.Any], t.Any], timeout: float = STOP_TIMEOUT) -> None:
         done = self._call(lambda: bool(change(self.open(name))), timeout=timeout)
         if not done.ok:
-            raise RuntimeFailure(f"liblxc can't {verb} container {name}", self.last_words(done.output))
+            raise _liblxc.RuntimeFailure(f"liblxc can't {verb} container {name}", self.last_words(done.output))
 
     def _end_monitor(self, name: str) -> None:
         _monitor.end(self.lxc_path, name, STOP_TIMEOUT)

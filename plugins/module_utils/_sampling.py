@@ -9,13 +9,19 @@ import os
 import time
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _liblxc, _prometheus, _select, _stats, _tree
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_reader import CgroupReader
-from ansible_collections.nomadic.lxc.plugins.module_utils._duration import SECOND
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._names import path_fault
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import alive
-from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _cgroup_reader,
+    _duration,
+    _errors,
+    _liblxc,
+    _names,
+    _proc,
+    _prometheus,
+    _select,
+    _stats,
+    _tree,
+    _view,
+)
 
 Params = t.Mapping[str, t.Any]
 
@@ -33,10 +39,10 @@ _LONGEST_SLEEP = 10.0**9
 
 def stats(params: Params, check_mode: bool) -> dict[str, t.Any]:
     """The result of the module. Raises LxcTaskError."""
-    interval = _select.duration(params, "interval") / SECOND
-    fault = path_fault(params["textfile"]) if params["textfile"] is not None else None
+    interval = _select.duration(params, "interval") / _duration.SECOND
+    fault = _names.path_fault(params["textfile"]) if params["textfile"] is not None else None
     if fault is not None:
-        raise LxcTaskError(f"textfile: {fault}")
+        raise _errors.LxcTaskError(f"textfile: {fault}")
     wanted = _select.parse_selection(params)
     views, warnings = _select.select(wanted, _liblxc.Containers(wanted.lxc_path), ask=False)
     groups = {view.container_name: cgroup_of(view) for view in views}
@@ -63,21 +69,21 @@ def stats(params: Params, check_mode: bool) -> dict[str, t.Any]:
     }
 
 
-def _lives(view: TaskView, first: _stats.Sample | None, sample: _stats.Sample) -> bool:
+def _lives(view: _view.TaskView, first: _stats.Sample | None, sample: _stats.Sample) -> bool:
     """Whether the task ran when it was sampled. Its cgroup can outlast its init, if a hook at the end takes long or liblxc's
     monitor was killed; one that a reboot has made anew is another init's.
     """
-    return alive(view.init) or (first is not None and first.identity != sample.identity)
+    return _proc.alive(view.init) or (first is not None and first.identity != sample.identity)
 
 
-def cgroup_of(view: TaskView) -> CgroupReader | None:
+def cgroup_of(view: _view.TaskView) -> _cgroup_reader.CgroupReader | None:
     """The cgroup of a running task; None where nothing runs."""
     if view.init is None:
         return None
-    return CgroupReader.of_container(view.init.pid, view.container_name, view.lines)
+    return _cgroup_reader.CgroupReader.of_container(view.init.pid, view.container_name, view.lines)
 
 
-def _write(path: str, views: t.Sequence[TaskView], samples: t.Mapping[str, _stats.Sample]) -> None:
+def _write(path: str, views: t.Sequence[_view.TaskView], samples: t.Mapping[str, _stats.Sample]) -> None:
     labels = {
         _prometheus.Labels(view.name or view.container_name, view.alloc_id or "", view.container_name): samples[
             view.container_name
@@ -89,4 +95,4 @@ def _write(path: str, views: t.Sequence[TaskView], samples: t.Mapping[str, _stat
         # Of this process alone: another call may write the same textfile.
         _tree.write_atomically(path, _prometheus.render(labels), TEXTFILE_MODE, draft=f"{path}.{os.getpid()}.new")
     except OSError as error:
-        raise LxcTaskError(f"can't write the textfile {path}: {error.strerror}") from error
+        raise _errors.LxcTaskError(f"can't write the textfile {path}: {error.strerror}") from error

@@ -14,8 +14,7 @@ import stat
 import struct
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import Idmap
+from ansible_collections.nomadic.lxc.plugins.module_utils import _errors, _idmap
 
 Shift = t.Callable[[int], int]
 
@@ -28,12 +27,12 @@ _CAP_2, _CAP_3, _CAP_MASK = 0x02000000, 0x03000000, 0xFF000000
 _CAP_SIZE_2, _CAP_SIZE_3 = 20, 24
 
 
-def inwards(idmap: Idmap) -> Shift:
+def inwards(idmap: _idmap.Idmap) -> Shift:
     """From root's own ids to the task's."""
     return lambda number: number + idmap.base if number < idmap.size else number
 
 
-def outwards(idmap: Idmap) -> Shift:
+def outwards(idmap: _idmap.Idmap) -> Shift:
     """From the task's ids to root's own."""
     return lambda number: number - idmap.base if idmap.covers(number) else number
 
@@ -44,7 +43,7 @@ def shift_tree(path: str, shift: Shift) -> None:
         _shift_below(path, shift)
     except OSError as error:
         where = f"{error.strerror or error}: {error.filename or path}"
-        raise LxcTaskError(f"can't give {path} its owner: {where}") from error
+        raise _errors.LxcTaskError(f"can't give {path} its owner: {where}") from error
 
 
 def _shift_below(path: str, shift: Shift) -> None:

@@ -9,29 +9,21 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _config, _template, _volumes
-from ansible_collections.nomadic.lxc.plugins.module_utils._duration import (
-    DEFAULT_KILL_TIMEOUT,
-    effective_kill_timeout,
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _config,
+    _duration,
+    _handle,
+    _idmap,
+    _names,
+    _options,
+    _rules,
+    _template,
+    _text,
+    _volumes,
 )
-from ansible_collections.nomadic.lxc.plugins.module_utils._handle import Handle
-from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import DEFAULT_SIZE, KEY, MOST_IDS
-from ansible_collections.nomadic.lxc.plugins.module_utils._names import (
-    Layout,
-    container_name,
-    layout,
-    name_faults,
-)
-from ansible_collections.nomadic.lxc.plugins.module_utils._options import (
-    BY_NAME,
-    NOTHING,
-    OPTIONS,
-    keeps_capabilities,
-)
-from ansible_collections.nomadic.lxc.plugins.module_utils._rules import schema
-from ansible_collections.nomadic.lxc.plugins.module_utils._text import unprintable
+from ansible_collections.nomadic.lxc.plugins.module_utils._names import container_name, layout
 
-ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {option.name: dict(option.argument) for option in OPTIONS}
+ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {option.name: dict(option.argument) for option in _options.OPTIONS}
 
 # The states of a call that says how the task shall be; the others only say what to do with it.
 DECLARING = ("present", "started", "restarted", "frozen")
@@ -56,7 +48,7 @@ class TaskSpec:
     state: str
     declares: bool
     options: t.Mapping[str, t.Any]
-    layout: Layout | None
+    layout: _names.Layout | None
     kill_timeout: int | None
     max_kill_timeout: int
     volumes_enabled: bool
@@ -68,7 +60,9 @@ class TaskSpec:
     def effective_kill_timeout(self, recorded: int | None = None) -> int:
         """Nanoseconds: this call's or its handle's, else the record's, else Nomad's default; below the ceiling."""
         asked = self.kill_timeout if self.kill_timeout is not None else recorded
-        return effective_kill_timeout(DEFAULT_KILL_TIMEOUT if asked is None else asked, self.max_kill_timeout)
+        return _duration.effective_kill_timeout(
+            _duration.DEFAULT_KILL_TIMEOUT if asked is None else asked, self.max_kill_timeout
+        )
 
 
 def parse_task(params: t.Mapping[str, t.Any], default_lxc_path: str) -> tuple[TaskSpec | None, list[str]]:
@@ -76,19 +70,19 @@ def parse_task(params: t.Mapping[str, t.Any], default_lxc_path: str) -> tuple[Ta
 
     A faulty option counts as not given, so that the rest of the task can still be judged and all faults be told at once.
     """
-    faults = unprintable(params)
+    faults = _text.unprintable(params)
     if faults:
         unfit = {fault.partition(":")[0] for fault in faults}
         rest = {option: None if option in unfit else value for option, value in params.items()}
         return None, [*faults, *validate(rest)[1]]
     values, faults = validate(params)
-    handle: Handle | None = values["handle"]
+    handle: _handle.Handle | None = values["handle"]
     name, alloc_id = values["name"], values["alloc_id"]
     if handle is None and params.get("handle") is None:
         if params.get("name") is None:
             faults.append("name is required unless handle is given")
         else:
-            faults += name_faults(params["name"], params["alloc_id"])
+            faults += _names.name_faults(params["name"], params["alloc_id"])
     elif name is None and alloc_id is not None:
         faults.append("alloc_id is given without name, and the handle names the container already: leave it out")
     elif handle is not None and name is not None and container_name(name, alloc_id) != handle.container_name:
@@ -96,16 +90,16 @@ def parse_task(params: t.Mapping[str, t.Any], default_lxc_path: str) -> tuple[Ta
             f"name and alloc_id say another container than the handle, {handle.container_name!r}: give one of both"
         )
     faults += _across(values, params)
-    if faults and ((handle is None and name is None) or name_faults(name, alloc_id)):
+    if faults and ((handle is None and name is None) or _names.name_faults(name, alloc_id)):
         return None, faults
     declares = values["template"] is not None and values["state"] in DECLARING
     own_name = name if name is not None else handle.container_name if handle else ""
-    options = {option.name: values[option.name] for option in OPTIONS if option.effect != NOTHING}
+    options = {option.name: values[option.name] for option in _options.OPTIONS if option.effect != _options.NOTHING}
     kill_timeout = values["kill_timeout"]
     if kill_timeout is None and handle is not None:
         kill_timeout = handle.kill_timeout
-    options["kill_timeout"] = effective_kill_timeout(
-        DEFAULT_KILL_TIMEOUT if kill_timeout is None else kill_timeout, values["max_kill_timeout"]
+    options["kill_timeout"] = _duration.effective_kill_timeout(
+        _duration.DEFAULT_KILL_TIMEOUT if kill_timeout is None else kill_timeout, values["max_kill_timeout"]
     )
     container = handle.container_name if handle else container_name(own_name, alloc_id)
     options["hostname"] = options["hostname"] or container
@@ -113,7 +107,7 @@ def parse_task(params: t.Mapping[str, t.Any], default_lxc_path: str) -> tuple[Ta
     if options["network_mode"] != "bridge":
         options["network_link"] = None
     if not options["unprivileged"]:
-        options["idmap_base"], options["idmap_size"] = None, DEFAULT_SIZE
+        options["idmap_base"], options["idmap_size"] = None, _idmap.DEFAULT_SIZE
     options["host_network_admin"] = options["host_network_admin"] and options["network_mode"] == "host"
     spec = TaskSpec(
         name=None if name is None and handle is not None else own_name,
@@ -142,18 +136,19 @@ def validate(params: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], list[str]
     from voluptuous import MultipleInvalid
 
     values = {
-        option.name: option.default if params.get(option.name) is None else params[option.name] for option in OPTIONS
+        option.name: option.default if params.get(option.name) is None else params[option.name]
+        for option in _options.OPTIONS
     }
     faults: list[str] = []
     while True:
         new = {name: value for name, value in values.items() if (name, repr(value)) not in _checked}
         try:
-            _checked.update({(name, repr(values[name])): value for name, value in schema()(new).items()})
+            _checked.update({(name, repr(values[name])): value for name, value in _rules.schema()(new).items()})
         except MultipleInvalid as invalid:
             for error in invalid.errors:
                 option = str(error.path[0])
                 faults.append(error.msg if error.msg.startswith(f"{option} ") else f"{option}: {error.msg}")
-                values[option] = BY_NAME[option].default
+                values[option] = _options.BY_NAME[option].default
         else:
             return {name: _checked[name, repr(value)] for name, value in values.items()}, faults
 
@@ -195,7 +190,7 @@ def _command_faults(values: t.Mapping[str, t.Any], params: t.Mapping[str, t.Any]
 
 def given_configuration(values: t.Mapping[str, t.Any]) -> list[str]:
     """The options of a declaration that are given: those that are not what they are by default."""
-    return [option.name for option in OPTIONS if option.configures and values[option.name] != option.default]
+    return [option.name for option in _options.OPTIONS if option.configures and values[option.name] != option.default]
 
 
 def _template_faults(values: t.Mapping[str, t.Any]) -> list[str]:
@@ -207,7 +202,7 @@ def _template_faults(values: t.Mapping[str, t.Any]) -> list[str]:
 
 def _capability_faults(values: t.Mapping[str, t.Any]) -> list[str]:
     config: t.Mapping[str, t.Sequence[str]] = values["lxc_config"]
-    if not keeps_capabilities(config):
+    if not _options.keeps_capabilities(config):
         return []
     faults = []
     if any(_config.canonical(key) == "lxc.cap.drop" for key in config):
@@ -232,13 +227,13 @@ def _idmap_faults(values: t.Mapping[str, t.Any]) -> list[str]:
             "unprivileged: such a task can't share the host's network, which belongs to the host's root:"
             " set network_mode to bridge or empty"
         )
-    if any(_config.canonical(key) == KEY for key in values["lxc_config"]):
+    if any(_config.canonical(key) == _idmap.KEY for key in values["lxc_config"]):
         faults.append("lxc_config: lxc.idmap can't be set beside unprivileged: use idmap_base and idmap_size")
     base, size = values["idmap_base"], values["idmap_size"]
-    if base is not None and (size > base or base + size > MOST_IDS):
+    if base is not None and (size > base or base + size > _idmap.MOST_IDS):
         # An id tells whether it was shifted.
         faults.append(
-            f"idmap_base {base} and idmap_size {size} make a range that begins below its own size, or ends above {MOST_IDS}:"
+            f"idmap_base {base} and idmap_size {size} make a range that begins below its own size, or ends above {_idmap.MOST_IDS}:"
             " choose another"
         )
     return faults

@@ -14,8 +14,7 @@ import time
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_mounts, _cgroup_text
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_reader import CgroupReader
+from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_mounts, _cgroup_reader, _cgroup_text
 
 SECOND = 1_000_000_000
 # Nanoseconds in which the CPU counters and the clock are read where nothing interferes, and how often that is tried.
@@ -114,7 +113,7 @@ def _sum(one: int | None, other: int | None) -> int | None:
 # ---- files to a sample ---------------------------------------------------------------------------------------------
 
 
-def _cpu(cgroup: CgroupReader, cpu_stat: t.Mapping[str, int], clock_ticks: int) -> dict[str, int | None]:
+def _cpu(cgroup: _cgroup_reader.CgroupReader, cpu_stat: t.Mapping[str, int], clock_ticks: int) -> dict[str, int | None]:
     if cgroup.generation("cpuacct") == _cgroup_mounts.V1:
         total = _cgroup_text.parse_number(cgroup.read("cpuacct", "cpuacct.usage"))
         stat = _cgroup_text.parse_stat(cgroup.read("cpuacct", "cpuacct.stat"))  # in clock ticks, USER_HZ
@@ -150,7 +149,7 @@ def _throttled(cpu_stat: t.Mapping[str, int]) -> dict[str, int | None]:
     }
 
 
-def _memory(cgroup: CgroupReader) -> dict[str, int | None]:
+def _memory(cgroup: _cgroup_reader.CgroupReader) -> dict[str, int | None]:
     def number(file: str) -> int | None:
         return _cgroup_text.parse_number(cgroup.read("memory", file))
 
@@ -177,7 +176,7 @@ def _memory(cgroup: CgroupReader) -> dict[str, int | None]:
     }
 
 
-def _oom_kills_v1(cgroup: CgroupReader) -> int | None:
+def _oom_kills_v1(cgroup: _cgroup_reader.CgroupReader) -> int | None:
     """v1 counts a kill only in the cgroup of the process that was killed, and forgets it when that cgroup goes."""
     counts = [
         _cgroup_text.parse_stat(text).get("oom_kill") for text in cgroup.read_tree("memory", "memory.oom_control")
@@ -186,7 +185,7 @@ def _oom_kills_v1(cgroup: CgroupReader) -> int | None:
     return sum(known) if known else None
 
 
-def _io(cgroup: CgroupReader) -> dict[str, int | None]:
+def _io(cgroup: _cgroup_reader.CgroupReader) -> dict[str, int | None]:
     if cgroup.generation("blkio") == _cgroup_mounts.V1:
         text = cgroup.read("blkio", "blkio.throttle.io_service_bytes_recursive")  # Linux 4.19
         if text is None:
@@ -198,7 +197,7 @@ def _io(cgroup: CgroupReader) -> dict[str, int | None]:
     return {"io_read": read, "io_written": written}
 
 
-def _clocked(cgroup: CgroupReader, hertz: int) -> tuple[int, int, dict[str, int | None], dict[str, int]]:
+def _clocked(cgroup: _cgroup_reader.CgroupReader, hertz: int) -> tuple[int, int, dict[str, int | None], dict[str, int]]:
     """The CPU counters and when they were read: monotonic and UTC nanoseconds, the counters, and ``cpu.stat``.
 
     Their quotient is the percent, so the clock must be read with them. On a busy host this process may have to wait
@@ -214,7 +213,7 @@ def _clocked(cgroup: CgroupReader, hertz: int) -> tuple[int, int, dict[str, int 
     return before + taken // 2, timestamp + taken // 2, cpu, cpu_stat
 
 
-def take(cgroup: CgroupReader, clock_ticks: int | None = None) -> Sample | None:
+def take(cgroup: _cgroup_reader.CgroupReader, clock_ticks: int | None = None) -> Sample | None:
     """Sample a running container; None if it vanished. ``clock_ticks`` is USER_HZ, by default this host's."""
     hertz = os.sysconf("SC_CLK_TCK") if clock_ticks is None else clock_ticks
     monotonic, timestamp, cpu, cpu_stat = _clocked(cgroup, hertz)

@@ -8,9 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _image
-from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import Pair
-from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import Idmap
+from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _idmap, _image
 
 
 @dataclass(frozen=True)
@@ -51,16 +49,16 @@ class MountSecrets(Step):
 class ShiftDirectories(Step):
     """Give what is in the task's directories to other ids: from ``former`` to ``wanted``, where None is the host's own."""
 
-    former: Idmap | None
-    wanted: Idmap | None
+    former: _idmap.Idmap | None
+    wanted: _idmap.Idmap | None
 
 
 @dataclass(frozen=True)
 class ShiftRootfs(Step):
     """Give the files of the root file system to other ids, likewise."""
 
-    former: Idmap | None
-    wanted: Idmap | None
+    former: _idmap.Idmap | None
+    wanted: _idmap.Idmap | None
 
 
 @dataclass(frozen=True)
@@ -91,8 +89,8 @@ class Clone(Step):
 class Configure(Step):
     """Write the options' lines into the configuration; see _config.converge for ``former``."""
 
-    block: tuple[Pair, ...]
-    former: tuple[Pair, ...] = ()
+    block: tuple[_config_lines.Pair, ...]
+    former: tuple[_config_lines.Pair, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -189,7 +187,7 @@ class Plan:
     before: t.Mapping[str, t.Any] = field(default_factory=dict)
     after: t.Mapping[str, t.Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
-    lines: tuple[Pair, ...] = ()
+    lines: tuple[_config_lines.Pair, ...] = ()
 
     @property
     def changed(self) -> bool:

@@ -10,7 +10,7 @@ import subprocess
 import typing as t
 from bisect import bisect_left, bisect_right
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils import _errors
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Each level has a file open, and a task may have made more than we can.
@@ -61,7 +61,7 @@ def read_text(path: str) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise LxcTaskError(f"can't read {path}: {error.strerror}") from error
+        raise _errors.LxcTaskError(f"can't read {path}: {error.strerror}") from error
 
 
 class RealPath:
@@ -116,7 +116,7 @@ def remove(path: str, mount_points: t.Sequence[str]) -> list[str]:
                 check=False,
             )
             if done.returncode != 0:
-                raise LxcTaskError(f"can't remove {path}: {done.stderr.decode(errors='replace').strip()}")
+                raise _errors.LxcTaskError(f"can't remove {path}: {done.stderr.decode(errors='replace').strip()}")
         return []
     for entry in os.listdir(path):
         remove(os.path.join(path, entry), mount_points)

@@ -8,11 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import Pair
-from ansible_collections.nomadic.lxc.plugins.module_utils._handle import NOT_RUNNING, Handle, render_handle
-from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId
-from ansible_collections.nomadic.lxc.plugins.module_utils._states import ABSENT, Exit
+from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _handle, _names, _proc, _states
 
 
 @dataclass(frozen=True)
@@ -24,20 +20,20 @@ class TaskView:
     container_name: str
     lxc_path: str
     state: str
-    init: InitId | None
-    layout: Layout | None
-    lines: t.Sequence[Pair]
+    init: _proc.InitId | None
+    layout: _names.Layout | None
+    lines: t.Sequence[_config_lines.Pair]
     memory_mb: int | None
     cpu_shares: int | None
     kill_timeout: int
     cgroup_version: int | None
     created_at: str | None
-    ended: Exit | None = None
+    ended: _states.Exit | None = None
 
     @property
     def handle(self) -> str | None:
         """The handle; None where no container is."""
-        if self.state == ABSENT:
+        if self.state == _states.ABSENT:
             return None
-        pid = self.init.pid if self.init is not None else NOT_RUNNING
-        return render_handle(Handle(self.container_name, self.lxc_path, pid, self.kill_timeout))
+        pid = self.init.pid if self.init is not None else _handle.NOT_RUNNING
+        return _handle.render_handle(_handle.Handle(self.container_name, self.lxc_path, pid, self.kill_timeout))

@@ -12,8 +12,7 @@ import os.path
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._entries import Mount
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils import _entries, _errors
 
 ENABLED = "lxc.volumes.enabled"
 HINT = "the option mounts takes a source with a colon and a target with a slash in front"
@@ -66,7 +65,7 @@ class Wanted:
 class Resolved:
     """The mounts and device rules of a task, in the order of its options."""
 
-    mounts: tuple[Mount, ...]
+    mounts: tuple[_entries.Mount, ...]
     devices: tuple[str, ...]  # "c 10:229 rwm"
 
 
@@ -74,10 +73,12 @@ def parse_volume(entry: str) -> tuple[str, str]:
     """Source and target of ``source:target``. Raises LxcTaskError with the seed's messages."""
     halves = entry.split(":")
     if len(halves) != 2 or not halves[0] or not halves[1]:
-        raise LxcTaskError(f"invalid volume bind mount entry: '{entry}'", hint=f"source:target is wanted; {HINT}")
+        raise _errors.LxcTaskError(
+            f"invalid volume bind mount entry: '{entry}'", hint=f"source:target is wanted; {HINT}"
+        )
     source, target = halves
     if target.startswith("/"):
-        raise LxcTaskError(f"unsupported absolute container mount point: '{target}'", hint=HINT)
+        raise _errors.LxcTaskError(f"unsupported absolute container mount point: '{target}'", hint=HINT)
     return source, target
 
 
@@ -123,9 +124,9 @@ def wanted(options: t.Mapping[str, t.Any], task_dir: str) -> list[Wanted]:
     return found
 
 
-def own_mounts(local: str, alloc: str, secrets: str) -> list[Mount]:
+def own_mounts(local: str, alloc: str, secrets: str) -> list[_entries.Mount]:
     """The three that every task has, as in the seed."""
-    return [Mount(source, target) for source, target in zip((local, alloc, secrets), OWN)]
+    return [_entries.Mount(source, target) for source, target in zip((local, alloc, secrets), OWN)]
 
 
 def resolve(
@@ -142,7 +143,7 @@ def resolve(
     swap for a link to the host: what lies beneath a directory that it can write.
     """
     faults: list[str] = []
-    mounts: list[Mount] = []
+    mounts: list[_entries.Mount] = []
     devices: list[str] = []
     taken = set(OWN)
     writable = [*own, *(host[it.path].real for it in sources if not it.read_only and it.option != "devices")]
@@ -157,7 +158,7 @@ def resolve(
             continue
         taken.add(it.target)
         create = it.create if it.create != "auto" else "dir" if source.kind == "dir" else "file"
-        mounts.append(Mount(it.path, it.target, it.read_only, create))
+        mounts.append(_entries.Mount(it.path, it.target, it.read_only, create))
         if it.option == "devices":
             devices.append(f"{source.kind[0]} {source.number} {it.permissions}")
     return Resolved(tuple(mounts), tuple(devices)), faults

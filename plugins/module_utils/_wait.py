@@ -10,9 +10,7 @@ import select
 import time
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, alive, identify, parent
-from ansible_collections.nomadic.lxc.plugins.module_utils._states import FROZEN, RUNNING
-from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
+from ansible_collections.nomadic.lxc.plugins.module_utils import _proc, _states, _view
 
 # Seconds. How often it is asked what became of a task whose init died: a reboot kills the init too.
 _SETTLE_PAUSE = 0.001
@@ -26,19 +24,19 @@ _PAUSE = 0.03
 _POLL = 0.01
 _LONGEST = 86400.0
 
-_RUNS = (RUNNING, FROZEN)
+_RUNS = (_states.RUNNING, _states.FROZEN)
 
 
 class Host(t.Protocol):
     """What waiting asks of the host."""
 
-    def look(self, name: str) -> TaskView:
+    def look(self, name: str) -> _view.TaskView:
         """A task as it is now; absent, if it was removed."""
 
-    def tells(self, view: TaskView) -> bool:
+    def tells(self, view: _view.TaskView) -> bool:
         """Whether a hook of the task's will tell of its end."""
 
-    def told(self, view: TaskView) -> TaskView | None:
+    def told(self, view: _view.TaskView) -> _view.TaskView | None:
         """What the hook told of the end of this run: the task stopped, or unchanged if it reboots; None before that."""
 
 
@@ -46,7 +44,7 @@ class Deaths:
     """Waits for the first death among processes: by pidfd, which no reused pid can deceive, or by looking at /proc."""
 
     def __init__(self) -> None:
-        self._watched: dict[str, InitId] = {}
+        self._watched: dict[str, _proc.InitId] = {}
         self._descriptors: dict[int, str] = {}
 
     def __enter__(self) -> Deaths:
@@ -56,7 +54,7 @@ class Deaths:
         for name in list(self._watched):
             self.forget(name)
 
-    def watch(self, name: str, init: InitId) -> None:
+    def watch(self, name: str, init: _proc.InitId) -> None:
         """Watch a process under a name; one that is watched under it already stays."""
         if self._watched.get(name) == init:
             return
@@ -69,7 +67,7 @@ class Deaths:
             descriptor = opening(init.pid)
         except OSError:
             return  # it is gone, or this kernel has none: the look at /proc tells
-        if identify(init.pid) == init:
+        if _proc.identify(init.pid) == init:
             self._descriptors[descriptor] = name
         else:
             os.close(descriptor)
@@ -89,7 +87,7 @@ class Deaths:
         for descriptor in self._descriptors:
             poll.register(descriptor, select.POLLIN)
         while True:
-            dead = {name for name in unwatched if identify(self._watched[name].pid) != self._watched[name]}
+            dead = {name for name in unwatched if _proc.identify(self._watched[name].pid) != self._watched[name]}
             left = max(0.0, deadline - time.monotonic())
             pause = 0.0 if dead else min(left, _POLL) if unwatched else min(left, _LONGEST)
             dead.update(self._descriptors[descriptor] for descriptor, _event in poll.poll(pause * 1000))
@@ -97,7 +95,9 @@ class Deaths:
                 return dead
 
 
-def for_exit(views: t.Sequence[TaskView], host: Host, timeout: float) -> tuple[list[TaskView], dict[str, int], bool]:
+def for_exit(
+    views: t.Sequence[_view.TaskView], host: Host, timeout: float
+) -> tuple[list[_view.TaskView], dict[str, int], bool]:
     """Wait until none of these tasks runs any more, in seconds. Returns them as they are then, when the death of each init
     was noticed (UTC nanoseconds), and whether in time.
     """
@@ -113,23 +113,23 @@ def for_exit(views: t.Sequence[TaskView], host: Host, timeout: float) -> tuple[l
 class _Waiting:
     """The tasks of one wait: which run still, which are dying (since when, monotonic seconds), and what became of each."""
 
-    def __init__(self, views: t.Sequence[TaskView], host: Host, deaths: Deaths) -> None:
+    def __init__(self, views: t.Sequence[_view.TaskView], host: Host, deaths: Deaths) -> None:
         self._host = host
         self._deaths = deaths
         self._ends = {view.container_name: view for view in views}
         self.runs = {name: view for name, view in self._ends.items() if view.state in _RUNS}
-        self._monitors: dict[str, InitId | None] = {}
+        self._monitors: dict[str, _proc.InitId | None] = {}
         self._dying: dict[str, float] = {}
         self.noticed: dict[str, int] = {}
         for name, view in self.runs.items():
             self._watch(name, view)
 
-    def _watch(self, name: str, view: TaskView) -> None:
+    def _watch(self, name: str, view: _view.TaskView) -> None:
         self.runs[name] = view
         if view.init is None:
             self._note(name)
             return
-        self._monitors[name] = parent(view.init.pid)
+        self._monitors[name] = _proc.parent(view.init.pid)
         self._deaths.watch(name, view.init)
 
     def _note(self, name: str) -> None:
@@ -152,13 +152,13 @@ class _Waiting:
                 self._ends[name] = view
                 del self.runs[name]
 
-    def _judge(self, name: str) -> TaskView | None:
+    def _judge(self, name: str) -> _view.TaskView | None:
         """The task after its init died, None while nobody knows."""
         former, age = self.runs[name], time.monotonic() - self._dying[name]
         told = self._host.told(former)
         if told is not None and told.state not in _RUNS:
             return told
-        untold = told is None and self._host.tells(former) and alive(self._monitors.get(name))
+        untold = told is None and self._host.tells(former) and _proc.alive(self._monitors.get(name))
         if untold and age < _TELLING:
             return None
         now = self._host.look(name)
@@ -171,7 +171,7 @@ class _Waiting:
         same_pid = former.init is not None and now.init.pid == former.init.pid
         return None if same_pid and not self._rebooted(name, now) else now
 
-    def _rebooted(self, name: str, view: TaskView) -> bool:
+    def _rebooted(self, name: str, view: _view.TaskView) -> bool:
         """Whether the new init is the former monitor's child: it rebooted. Else somebody has started the task again.
 
         One that is gone again is watched as well: what became of it is asked next. So is one whose former monitor was gone
@@ -179,20 +179,20 @@ class _Waiting:
         """
         if view.init is None:
             return False
-        monitor = parent(view.init.pid)
+        monitor = _proc.parent(view.init.pid)
         return monitor is None or self._monitors.get(name) in (None, monitor)
 
-    def views(self) -> list[TaskView]:
+    def views(self) -> list[_view.TaskView]:
         """All tasks, those that run on as they are now."""
         return [self._host.look(name) if name in self.runs else view for name, view in self._ends.items()]
 
 
-def for_running(look: t.Callable[[], list[TaskView]], timeout: float) -> tuple[list[TaskView], bool]:
+def for_running(look: t.Callable[[], list[_view.TaskView]], timeout: float) -> tuple[list[_view.TaskView], bool]:
     """Wait until there are selected tasks and all run. Returns them, and whether in time."""
     deadline = time.monotonic() + timeout
     while True:
         views = look()
-        if views and all(view.state == RUNNING for view in views):
+        if views and all(view.state == _states.RUNNING for view in views):
             return views, True
         if time.monotonic() >= deadline:
             return views, False

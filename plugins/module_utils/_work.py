@@ -12,24 +12,27 @@ import signal
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _kept, _record, _tree
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
-from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
-from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record
-from ansible_collections.nomadic.lxc.plugins.module_utils._runtime import Runtime
-from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec
-from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Outcome
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _errors,
+    _kept,
+    _observed,
+    _record,
+    _runtime,
+    _spec,
+    _steps,
+    _tree,
+)
 
 
 @dataclass
 class Work:
     """``seen`` is what was before the first step; ``record`` follows the steps. ``undo``: words and deed, newest last."""
 
-    spec: TaskSpec
-    seen: Observed
-    runtime: Runtime
-    record: Record | None
-    outcome: Outcome = field(default_factory=Outcome)
+    spec: _spec.TaskSpec
+    seen: _observed.Observed
+    runtime: _runtime.Runtime
+    record: _record.Record | None
+    outcome: _steps.Outcome = field(default_factory=_steps.Outcome)
     undo: list[tuple[str, t.Callable[[], None]]] = field(default_factory=list)
 
     @property
@@ -46,12 +49,12 @@ class Work:
         """Know how to take back what is about to be done, or was."""
         self.undo.append((words, undo))
 
-    def write_record(self, record: Record) -> None:
+    def write_record(self, record: _record.Record) -> None:
         """Write the record; from now on it is the one that counts."""
         _tree.write_atomically(_kept.record_file(self.spec.lxc_path, self.name), _record.render_record(record))
         self.record = record
 
-    def change_record(self, record: Record) -> None:
+    def change_record(self, record: _record.Record) -> None:
         """Write the record, and know how to put the former one back."""
         former = self.record
         if former is not None:
@@ -67,9 +70,9 @@ class Work:
                 words, undo = self.undo.pop()
                 try:
                     undo()
-                except (LxcTaskError, OSError) as error:
+                except (_errors.LxcTaskError, OSError) as error:
                     left.append(f"{words} ({error})")
-            with contextlib.suppress(LxcTaskError, OSError):
+            with contextlib.suppress(_errors.LxcTaskError, OSError):
                 self.runtime.sweep(self.name)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, held)

@@ -806,15 +806,16 @@ ansible_facts:
       returned: success
 """
 
-# First: it loads the others quickly.
 from ansible_collections.nomadic.lxc.plugins.module_utils import _module
-from ansible_collections.nomadic.lxc.plugins.module_utils._converge import converge
-from ansible_collections.nomadic.lxc.plugins.module_utils._spec import ARGUMENT_SPEC
+
+# It loads what follows quickly.
+# isort: split
+from ansible_collections.nomadic.lxc.plugins.module_utils import _converge, _spec
 
 
 def main() -> None:
     """Run the module; all of it is in module_utils."""
-    _module.run(ARGUMENT_SPEC, converge)
+    _module.run(_spec.ARGUMENT_SPEC, _converge.converge)
 
 
 if __name__ == "__main__":

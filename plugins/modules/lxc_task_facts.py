@@ -361,14 +361,16 @@ ansible_facts:
         fs_isolation: image
 """
 
-# First: it loads the others quickly.
 from ansible_collections.nomadic.lxc.plugins.module_utils import _module
-from ansible_collections.nomadic.lxc.plugins.module_utils._facts import ARGUMENT_SPEC, facts, without_lxc
+
+# It loads what follows quickly.
+# isort: split
+from ansible_collections.nomadic.lxc.plugins.module_utils import _facts
 
 
 def main() -> None:
     """Run the module; all of it is in module_utils."""
-    _module.run(ARGUMENT_SPEC, facts, without_lxc, libraries=("lxc",))
+    _module.run(_facts.ARGUMENT_SPEC, _facts.facts, _facts.without_lxc, libraries=("lxc",))
 
 
 if __name__ == "__main__":

@@ -602,15 +602,16 @@ ansible_facts:
       returned: success
 """
 
-# First: it loads the others quickly.
 from ansible_collections.nomadic.lxc.plugins.module_utils import _module
-from ansible_collections.nomadic.lxc.plugins.module_utils._converge_group import converge_group
-from ansible_collections.nomadic.lxc.plugins.module_utils._group import GROUP_SPEC
+
+# It loads what follows quickly.
+# isort: split
+from ansible_collections.nomadic.lxc.plugins.module_utils import _converge_group, _group
 
 
 def main() -> None:
     """Run the module; all of it is in module_utils."""
-    _module.run_logging(GROUP_SPEC, converge_group)
+    _module.run_logging(_group.GROUP_SPEC, _converge_group.converge_group)
 
 
 if __name__ == "__main__":

@@ -244,14 +244,16 @@ ansible_facts:
       returned: success
 """
 
-# First: it loads the others quickly.
 from ansible_collections.nomadic.lxc.plugins.module_utils import _module
-from ansible_collections.nomadic.lxc.plugins.module_utils._sampling import ARGUMENT_SPEC, stats
+
+# It loads what follows quickly.
+# isort: split
+from ansible_collections.nomadic.lxc.plugins.module_utils import _sampling
 
 
 def main() -> None:
     """Run the module; all of it is in module_utils."""
-    _module.run(ARGUMENT_SPEC, stats, libraries=("lxc",))
+    _module.run(_sampling.ARGUMENT_SPEC, _sampling.stats, libraries=("lxc",))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import replace
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils import _converge, _lock
+from ansible_collections.nomadic.lxc.plugins.module_utils import _liblxc, _lock
 from ansible_collections.nomadic.lxc.plugins.module_utils._converge import converge, diff, view
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import Exit
@@ -77,7 +77,7 @@ def test_a_signal_that_ends_the_wait_for_a_turn_is_told(monkeypatch: pytest.Monk
         time.sleep(10)
         yield -1
 
-    monkeypatch.setattr(_converge, "default_lxc_path", lambda: "/var/lib/lxc")
+    monkeypatch.setattr(_liblxc, "default_lxc_path", lambda: "/var/lib/lxc")
     monkeypatch.setattr(_lock, "held", waiting)
     former = signal.signal(number, signal.SIG_IGN)
     try:

@@ -10,7 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils import _do_image, _images, _lock
+from ansible_collections.nomadic.lxc.plugins.module_utils import _do_image, _images, _lock, _runtime
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._image import Recipe
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import STOPPED
@@ -80,7 +80,7 @@ class Host:
 @pytest.fixture(name="host")
 def make_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     host = Host(tmp_path)
-    monkeypatch.setattr(_do_image, "Runtime", host.runtime)
+    monkeypatch.setattr(_runtime, "Runtime", host.runtime)
     monkeypatch.setattr(_lock, "DIRECTORY", str(tmp_path / "locks"))
     return host
 

@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import replace
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils import _wait
+from ansible_collections.nomadic.lxc.plugins.module_utils import _proc, _wait
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId, identify
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import Exit
 from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
@@ -254,7 +254,7 @@ def test_a_task_that_somebody_started_again_has_ended(
 ) -> None:
     first, second = start(), start()
     monitors = {first.pid: InitId(1, 1, "monitor"), second.pid: InitId(2, 2, "another")}
-    monkeypatch.setattr(_wait, "parent", lambda pid: monitors[pid])
+    monkeypatch.setattr(_proc, "parent", lambda pid: monitors[pid])
     again = view("web", "running", second)
     host = Host(web=[again])
     doom(first)
@@ -268,7 +268,7 @@ def test_a_pid_that_was_given_away_again_is_not_waited_for(
     init = start()
     stranger = replace(init, start_ticks=init.start_ticks + 100)
     monitors = iter([InitId(1, 1, "monitor")])
-    monkeypatch.setattr(_wait, "parent", lambda pid: next(monitors, InitId(3, 3, "its own parent")))
+    monkeypatch.setattr(_proc, "parent", lambda pid: next(monitors, InitId(3, 3, "its own parent")))
     # liblxc still says the pid, which is another process's now.
     host = Host(web=[view("web", "running", stranger), view("web", "running", stranger), STOPPED])
     doom(init)
