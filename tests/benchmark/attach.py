@@ -10,11 +10,11 @@ import contextlib
 import json
 import os
 import statistics
-import subprocess
 import sys
-import time
 import typing as t
 from pathlib import Path
+
+from _bench import Failed, interleaved, judge, quiet
 
 # The ratios that must hold.
 LOCAL_GOAL = 1.1
@@ -26,17 +26,6 @@ LARGE = 200 * 1024 * 1024
 # On a busy host, the peer at times loses a part of what it pipes to Python.
 FAILURES = 5
 TARGETS = Path(__file__).resolve().parents[1] / "integration" / "targets"
-
-
-class Failed(Exception):
-    """A command failed; the message says which, and the end of what it printed."""
-
-
-def quiet(*command: str) -> None:
-    """Run a command, which must succeed."""
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise Failed(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-4000:]}")
 
 
 @contextlib.contextmanager
@@ -98,39 +87,12 @@ def write_plays(place: Path) -> None:
         file.writelines(os.urandom(1048576) for _piece in range(LARGE // 1048576))
 
 
-def interleaved(
-    runs: t.Mapping[str, t.Callable[[], t.Any]], rounds: int, after: t.Callable[[str], None] | None = None
+def medians(
+    calls: t.Mapping[str, t.Callable[[], t.Any]], rounds: int, after: t.Callable[[str], None] = lambda name: None
 ) -> dict[str, float]:
-    """The median time of each in seconds, taken in turns, so that a busy moment of the host meets all; the first turn warms up."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(rounds + 1):
-        for name, run in runs.items():
-            duration = timed(run, FAILURES if name == "peer" else 0)
-            if turn > 0:
-                times[name].append(duration)
-            if after is not None:
-                after(name)
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
-def timed(run: t.Callable[[], t.Any], failures: int) -> float:
-    """The time of a run in seconds. It may fail so many times before, which does not count."""
-    while True:
-        start = time.perf_counter()
-        try:
-            run()
-            return time.perf_counter() - start
-        except Failed:
-            if failures == 0:
-                raise
-            failures -= 1
-
-
-def judge(what: str, ratio: float, goal: float) -> bool:
-    """Print a ratio beside its goal; whether it is met."""
-    met = ratio <= goal
-    print(f"{what:<62} {ratio:6.3f}   goal: at most {goal:g}   {'met' if met else 'MISSED'}")
-    return met
+    """The median time of each in seconds."""
+    costs = interleaved(calls, rounds, after, {"peer": FAILURES})
+    return {name: statistics.median(it.time for it in every) for name, every in costs.items()}
 
 
 def main() -> None:
@@ -152,8 +114,8 @@ def main() -> None:
         write_inventory(place, ssh)
         write_plays(place)
         print("measuring ...", flush=True)
-        pings = interleaved({name: play("pings", name) for name in ("here", "peer", "host", "inside")}, options.rounds)
-        copies = interleaved(
+        pings = medians({name: play("pings", name) for name in ("here", "peer", "host", "inside")}, options.rounds)
+        copies = medians(
             {name: play("copy", name) for name in ("host", "inside")},
             max(1, options.rounds // 2),
             after=lambda name: play("gone", name)(),

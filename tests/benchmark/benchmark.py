@@ -9,14 +9,13 @@ import argparse
 import contextlib
 import json
 import os
-import resource
 import select
 import signal
-import subprocess
 import sys
 import time
 import typing as t
 
+from _bench import Cost, Failed, interleaved, judge, quiet
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _converge,
     _facts,
@@ -58,37 +57,9 @@ def running(count: int, bridged: int, place: str) -> t.Iterator[dict[str, t.Any]
             task(number, state="absent", kill_timeout="1ms", purge=True)
 
 
-Cost = tuple[float, float]  # seconds of time, and of CPU time of child processes
-
-
-def cost(call: t.Callable[[], t.Any]) -> Cost:
-    """What a call costs."""
-
-    def used() -> float:
-        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return usage.ru_utime + usage.ru_stime
-
-    start, before = time.perf_counter(), used()
-    call()
-    return time.perf_counter() - start, used() - before
-
-
-def interleaved(calls: t.Mapping[str, t.Callable[[], t.Any]], rounds: int) -> dict[str, Cost]:
-    """The least cost of each, since all above it is what else the host did. Taken in turns; the first one warms up."""
-    costs: dict[str, list[Cost]] = {name: [] for name in calls}
-    for turn in range(rounds + 1):
-        for name, call in calls.items():
-            taken = cost(call)
-            if turn > 0:
-                costs[name].append(taken)
-    return {name: (min(it[0] for it in every), min(it[1] for it in every)) for name, every in costs.items()}
-
-
-def quiet(*command: str) -> None:
-    """Run a command, which must succeed."""
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+def least(costs: t.Mapping[str, t.Sequence[Cost]]) -> dict[str, Cost]:
+    """The least cost of each, since all above it is what else the host did."""
+    return {name: Cost(min(it.time for it in every), min(it.cpu for it in every)) for name, every in costs.items()}
 
 
 def samples(where: t.Mapping[str, t.Any], count: int, rounds: int) -> dict[str, float]:
@@ -113,7 +84,7 @@ def samples(where: t.Mapping[str, t.Any], count: int, rounds: int) -> dict[str, 
             quiet("lxc-info", "-P", where["lxc_path"], "-n", NAME.format(number))
 
     calls = {"a sample": take, "a look and a sample": look_and_take, "lxc-info": lxc_info}
-    return {name: taken / count for name, (taken, _cpu) in interleaved(calls, rounds).items()}
+    return {name: taken / count for name, (taken, _cpu) in least(interleaved(calls, rounds)).items()}
 
 
 def commands(ansible: str, where: t.Mapping[str, t.Any], rounds: int) -> dict[str, Cost]:
@@ -129,7 +100,7 @@ def commands(ansible: str, where: t.Mapping[str, t.Any], rounds: int) -> dict[st
         "nomadic.lxc.lxc_task_facts": command("nomadic.lxc.lxc_task_facts", place),
         "nomadic.lxc.lxc_task_stats": command("nomadic.lxc.lxc_task_stats", f"{place} interval=0"),
     }
-    return interleaved(calls, rounds)
+    return least(interleaved(calls, rounds))
 
 
 def waits(where: t.Mapping[str, t.Any], rounds: int) -> tuple[float, float]:
@@ -159,13 +130,6 @@ def waits(where: t.Mapping[str, t.Any], rounds: int) -> tuple[float, float]:
         for used in (descriptor, readable, writable):
             os.close(used)
     return max(noticed), max(back)
-
-
-def judge(what: str, ratio: float, goal: float) -> bool:
-    """Print a number beside its goal; whether it is met."""
-    met = ratio <= goal
-    print(f"{what:<62} {ratio:8.3f}   goal: at most {goal:g}   {'met' if met else 'MISSED'}")
-    return met
 
 
 def main() -> None:
@@ -200,4 +164,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Failed as error:
+        sys.exit(str(error))

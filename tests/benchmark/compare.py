@@ -20,6 +20,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 import _chart
+from _bench import Failed
 
 OURS, PEER, TOOLS, BINDING, PING = (
     "nomadic.lxc.lxc_task_group",
@@ -36,10 +37,6 @@ PEERS_PATH = "/var/lib/lxc"
 PREFIX = "bench"
 # What the template writes, without a network.
 OFFLINE = r"sed -i -e '/^lxc.net/d' -e '$a lxc.net.0.type = empty' "
-
-
-class Failed(Exception):
-    """A command that is measured failed: its time says nothing."""
 
 
 @dataclass
