@@ -77,7 +77,7 @@ class Option:
     record: t.Callable[[t.Any], t.Any] = field(default=lambda value: value)
     show: t.Callable[[t.Any], t.Any] = field(default=lambda value: value)
 
-    @property
+    @functools.cached_property
     def default(self) -> t.Any:
         """What the option is when it is not given: lists and dicts are empty then."""
         empty: dict[t.Any, t.Any] = {"list": [], "dict": {}}
