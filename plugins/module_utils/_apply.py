@@ -76,7 +76,8 @@ def apply(
 
 def _to_try(steps: t.Sequence[_steps.Step]) -> list[_steps.Configure]:
     """New configurations of a container that is there: liblxc has to load them before a running task is stopped for them."""
-    if any(isinstance(step, (_steps.Create, _steps.Clone, _steps.RestoreFormer)) for step in steps):
+    kinds = {type(step) for step in steps}
+    if _steps.Stop not in kinds or kinds & {_steps.Create, _steps.Clone, _steps.RestoreFormer}:
         return []
     return [step for step in steps if isinstance(step, _steps.Configure)]
 
