@@ -5,7 +5,7 @@
 #
 # _examples.sh [DOCUMENT...]: runs the examples of the documentation, all of them if none is named. scripts/test, which starts
 # it, hands over `work`, `collection`, `venv` and `debian`. What all documents need is made here, once; each document then has a
-# host of its own, which _examples_host.sh makes, and two run at a time.
+# host of its own, which _examples_host.sh makes, and a few run at a time.
 set -euo pipefail
 program=scripts/test
 # shellcheck source=scripts/_lib.sh

@@ -4,7 +4,7 @@
 """Runs the examples of the documentation on real containers.
 
 ``run.py all COLLECTION WORK [DOCUMENT...]``, which ``scripts/_examples.sh`` starts, has each document run by itself on a host that
-``scripts/_examples_host.sh`` makes, where the real host's network and its containers are out of reach; two at a time.
+``scripts/_examples_host.sh`` makes, where the real host's network and its containers are out of reach; a few at a time.
 ``run.py one COLLECTION PLACE DOCUMENT`` runs one there, from beginning to end, as a reader would: its plays and tasks by
 ansible-playbook, its commands by a shell in the reader's project, an empty folder in which its files lie. Then all tasks are removed,
 and nothing may be left.
@@ -214,7 +214,8 @@ def run_all(collection: Path, work: Path, wanted: list[str]) -> int:
     chosen = [name for name in found if not wanted or name in wanted]
     chosen.sort(key=lambda name: sum(len(example.text) for example in examples(found[name])), reverse=True)
     failed = 0
-    with ThreadPoolExecutor(max(2, min(4, os.cpu_count() or 1))) as pool:
+    # One more than there are processors: examples also wait, for an address or a shutdown.
+    with ThreadPoolExecutor(min(4, (os.cpu_count() or 1) + 1)) as pool:
         running = [pool.submit(on_a_host, collection, work, *numbered) for numbered in enumerate(chosen)]
         for future in as_completed(running):
             code, output = future.result()
