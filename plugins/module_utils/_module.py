@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import subprocess
 import sys
 import traceback
 import typing as t
@@ -89,7 +88,7 @@ def _run(
         _fail(module, _errors.LxcTaskError("LXC tasks are root's, and this is another user: use become"))
     missing = _missing(libraries)
     if missing is not None:
-        _respawn(libraries)
+        _respawn(module, libraries)
         if without_lxc is None or _has_lxc():
             _fail(module, _errors.LxcTaskError(missing_required_lib(missing), hint=_advice()))
         call = _plain(without_lxc)
@@ -120,24 +119,24 @@ def _missing(libraries: t.Sequence[str]) -> str | None:
     return None
 
 
-def _respawn(libraries: t.Sequence[str]) -> None:
+def _respawn(module: AnsibleModule, libraries: t.Sequence[str]) -> None:
     """Run the module again under a system Python that has all libraries; comes back where none has."""
     from ansible.module_utils.common.respawn import has_respawned, respawn_module
 
     if has_respawned():
         return
     for interpreter in SYSTEM_PYTHONS:
-        if _has_libraries(interpreter, libraries):
+        if _has_libraries(module, interpreter, libraries):
             respawn_module(interpreter)
 
 
-def _has_libraries(interpreter: str, libraries: t.Sequence[str]) -> bool:
+def _has_libraries(module: AnsibleModule, interpreter: str, libraries: t.Sequence[str]) -> bool:
     """Whether another interpreter has all libraries: ansible-core's own probe takes one name."""
     # A virtual environment's interpreter is a link to the system's, and sees other libraries: the path as called tells.
     if not os.access(interpreter, os.X_OK) or interpreter == sys.executable:
         return False
     probe = [interpreter, "-c", "\n".join(f"import {library}; {library}.__file__[0]" for library in libraries)]
-    return subprocess.run(probe, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
+    return bool(module.run_command(probe)[0] == 0)
 
 
 def _advice() -> str:
