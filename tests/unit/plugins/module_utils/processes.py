@@ -31,7 +31,9 @@ def python(script: str, *args: str, prefix: t.Sequence[str] = ()) -> t.Any:
         "args = sys.argv[1:]\n"
         f"module = lambda name: importlib.import_module('{PACKAGE}.' + name)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    # Ansible and voluptuous may be where only PYTHONPATH says.
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
     command = [*prefix, sys.executable, "-c", begin + script, *args]
     done = subprocess.run(
         command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True
