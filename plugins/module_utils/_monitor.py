@@ -28,10 +28,10 @@ def _titles(root: str = "/") -> t.Iterator[tuple[int, bytes]]:
                 yield int(entry), title[len(_TITLE) :]
 
 
-def find(lxc_path: str, name: str) -> int | None:
+def find(lxc_path: str, name: str, root: str = "/") -> int | None:
     """The pid of a container's monitor."""
     wanted = os.fsencode(f"{lxc_path} {name}")
-    return next((pid for pid, title in _titles() if title == wanted), None)
+    return next((pid for pid, title in _titles(root) if title == wanted), None)
 
 
 def init_of(lxc_path: str, name: str, root: str = "/") -> _proc.InitId | None:
@@ -64,16 +64,15 @@ def _is_init(pid: int, root: str) -> bool:
     return len(numbers) > 1 and numbers[-1] == "1"
 
 
-def hangs(lxc_path: str, name: str) -> bool:
-    """Whether the monitor waits for a child that is dead (killed for the memory limit, say): liblxc does so for ever."""
-    monitor = find(lxc_path, name)
-    if monitor is None:
+def hangs(lxc_path: str, name: str, root: str = "/") -> bool:
+    """Whether the monitor sleeps though no child of it lives (it was killed for the memory limit, say): liblxc waits for ever.
+
+    One that a busy host keeps from working does not sleep: it has not come so far yet.
+    """
+    monitor = find(lxc_path, name, root)
+    if monitor is None or not _proc.sleeps(monitor, root):
         return False
-    try:
-        with open(f"/proc/{monitor}/task/{monitor}/children", encoding="ascii") as file:
-            return all(_proc.identify(int(child)) is None for child in file.read().split())
-    except OSError:
-        return False
+    return all(_proc.identify(child, root) is None for child in _children(monitor, root))
 
 
 def end(lxc_path: str, name: str, timeout: float) -> None:

@@ -53,6 +53,11 @@ def identify(pid: int, root: str = "/") -> InitId | None:
     return InitId(pid, int(fields[19]), boot_id(root)) if fields else None
 
 
+def sleeps(pid: int, root: str = "/") -> bool:
+    """Whether a process waits for something that may never come, and neither works nor waits for the kernel's own work."""
+    return _stat(pid, root)[:1] == ["S"]
+
+
 def parent(pid: int, root: str = "/") -> InitId | None:
     """A process's parent; None if the process is gone."""
     fields = _stat(pid, root)

@@ -10,7 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils._monitor import init_of
+from ansible_collections.nomadic.lxc.plugins.module_utils._monitor import hangs, init_of
 
 
 def process(root: Path, pid: int, cmdline: str, children: str = "", namespaces: str = "", state: str = "S") -> None:
@@ -75,3 +75,30 @@ def an_impostor(root: Path) -> None:
 def test_what_is_no_init_that_lives(host: Path, make: t.Callable[[Path], None]) -> None:
     make(host)
     assert init_of(f"{host}/lxc", "db", str(host)) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "children", "hanging"),
+    [
+        ("S", {}, True),
+        ("S", {"21": "Z"}, True),
+        ("S", {"21": "S"}, False),
+        ("S", {"21": "Z", "22": "R"}, False),
+        # On a busy host it waits for its turn, or for the kernel that makes cgroups, before its first child is there.
+        ("R", {}, False),
+        ("D", {}, False),
+        ("Z", {}, False),
+    ],
+)
+def test_a_monitor_hangs_that_waits_for_no_living_child(
+    tmp_path: Path, state: str, children: dict[str, str], hanging: bool
+) -> None:
+    process(tmp_path, 20, f"[lxc monitor] {tmp_path}/lxc db", " ".join(children), state=state)
+    for pid, its in children.items():
+        process(tmp_path, int(pid), "init", state=its)
+    assert hangs(f"{tmp_path}/lxc", "db", str(tmp_path)) is hanging
+
+
+def test_no_monitor_hangs_where_none_is(tmp_path: Path) -> None:
+    process(tmp_path, 20, f"[lxc monitor] {tmp_path}/lxc db", state="S")
+    assert not hangs(f"{tmp_path}/lxc", "web", str(tmp_path))
