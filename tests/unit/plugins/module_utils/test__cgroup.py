@@ -650,6 +650,15 @@ def test_shares_of_a_real_container_go_to_the_file_of_its_generation(case: str, 
     assert cgroup.read("cpu", file) == text
 
 
+def test_memory_on_v2_beside_other_controllers_on_v1_is_limited_there(tmp_path: Path) -> None:
+    cgroup = lay_out("hybrid-busybox", "used", tmp_path).cgroup()
+    file = tmp_path / "sys/fs/cgroup/unified/lxc.payload.web/memory.max"
+    for limit, text in ((256 * MIB, str(256 * MIB)), (None, "max")):
+        cgroup.set_memory(limit)
+        assert file.read_text(encoding="utf-8").strip() == text
+        assert cgroup.memory_limit() == limit
+
+
 def test_without_a_cpu_controller_there_are_no_shares() -> None:
     kernel = Kernel(V2)
     del kernel.files["cpu.weight"]
