@@ -4,20 +4,19 @@
 # shellcheck shell=bash
 #
 # _debian13_lane.sh [TARGET...]: boots the machine of scripts/debian13, prepares it with the role lxc_host, runs the integration
-# targets on it over ssh, all of them if none is named, and breaks a call's ssh off. It says how long each part took.
-# scripts/test, which starts it, hands over `work`, `collection` and `venv`.
+# targets on it over ssh, all of them if none is named, breaks a call's ssh off, and reboots it. It says how long each part took.
+# scripts/test, which starts it, hands over `work`, `collection`, `venv` and `debian`, the archive of a root file system.
 #
 # shellcheck disable=SC2317 # what `part` calls
 set -euo pipefail
 program=scripts/test
 # shellcheck source=scripts/_lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/_lib.sh"
-: "${work:?}" "${collection:?}" "${venv:?}"
+: "${work:?}" "${collection:?}" "${venv:?}" "${debian:?}"
 export ANSIBLE_HOME=$work/ansible ANSIBLE_COLLECTIONS_PATH=$work/collections ANSIBLE_FORCE_COLOR=0
 export ANSIBLE_ROLES_PATH=$collection/tests/integration/targets
 # A control socket's path is short.
 export ANSIBLE_SSH_CONTROL_PATH_DIR=$work/cp
-side_by_side=2
 machine=$work/debian13
 logs=$work/debian13-logs
 mkdir -p "$logs"
@@ -58,12 +57,13 @@ the_role() {
     on_machine 'uname -sr && lxc-start --version && python3 --version && stat -fc %T /sys/fs/cgroup && aa-enabled && ip -brief address show lxcbr0'
 }
 
-# What targets call on their host lies there under the same names: the collection, and an Ansible, made of this one's Python
-# packages.
+# What targets call on their host lies there under the same names: the collection, an Ansible, made of this one's Python packages,
+# and the root file system that they unpack.
 hand_over() {
     local packages
     packages=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-    tar -C / -cf - "${collection#/}" "${packages#/}" "${venv#/}/bin/ansible" "${venv#/}/bin/ansible-playbook" |
+    tar -C / -cf - "${collection#/}" "${packages#/}" "${venv#/}"/bin/ansible "${venv#/}"/bin/ansible-{inventory,playbook} \
+        "${debian#/}" |
         on_machine tar -C / -xf -
     on_machine bash -s "$venv" "$packages" <<'S'
 set -eu
@@ -75,22 +75,26 @@ there=$("$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"
 S
 }
 
-# run_target TARGET: its play, as ansible-test would run it.
+# run_target TARGET: its play, as ansible-test would run it. The environment is for what a target calls on its host.
 run_target() {
     local start=$SECONDS result=passed
-    printf -- '- hosts: testhost\n  gather_facts: false\n  roles: [%s]\n' "$1" >"$logs/$1.yml"
+    cat >"$logs/$1.yml" <<P
+- hosts: testhost
+  gather_facts: false
+  environment: {ANSIBLE_COLLECTIONS_PATH: $ANSIBLE_COLLECTIONS_PATH, ANSIBLE_LOCALHOST_WARNING: "false", LC_ALL: C.UTF-8}
+  vars: {lxc_test_debian: $debian}
+  roles: [$1]
+P
     play "$logs/$1.yml" </dev/null >"$logs/$1.log" 2>&1 || result=FAILED
-    printf '%-24s %s %4d s\n' "$1" "$result" $((SECONDS - start)) | tee "$logs/$1.result"
+    printf '%-24s %s %4d s  %s\n' "$1" "$result" $((SECONDS - start)) "$(grep -o '^testhost .*' "$logs/$1.log" | grep -oE '(ok|failed|unreachable)=[0-9]+' | tr '\n' ' ')" |
+        tee "$logs/$1.result"
     if [ "$result" = FAILED ]; then sed "s/^/$1: /" "$logs/$1.log" | tail -n 60; fi
 }
 
+# One after another: the machine has one processor, and there are targets that need it whole.
 the_targets() {
     local target
-    for target in "${targets[@]}"; do
-        while [ "$(jobs -rp | wc -l)" -ge "$side_by_side" ]; do wait -n || true; done
-        run_target "$target" &
-    done
-    wait
+    for target in "${targets[@]}"; do run_target "$target"; done
     say "debian13: the targets"
     sort "$logs"/*.result
     ! grep -q FAILED "$logs"/*.result
@@ -98,10 +102,14 @@ the_targets() {
 
 failed=0
 part "the machine" "$root/scripts/debian13" up "$machine" || exit 1
+part "a host without LXC" play "$collection/tests/debian13/bare.yml" || failed=1
 part "the role" the_role || exit 1
 part "handing over the tests" hand_over || exit 1
 on_machine "$collection/tests/nothing-left" save /root/traces
 part "the targets" the_targets || failed=1
+part "what a host lacks" play "$collection/tests/debian13/lacking.yml" || failed=1
 part "a call whose ssh breaks off" play "$collection/tests/debian13/interrupted.yml" || failed=1
-on_machine "$collection/tests/nothing-left" check /root/traces || failed=1
+part "a reboot" play "$collection/tests/debian13/reboot.yml" || failed=1
+# Each boot has private folders of services.
+on_machine NOTHING_LEFT_IGNORE=/systemd-private- "$collection/tests/nothing-left" check /root/traces || failed=1
 exit "$failed"

@@ -3,12 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=bash
 #
-# _debian13_tree.sh TREE ADDRESS: makes the system of the machine of scripts/debian13 in the directory TREE, which it creates:
-# Debian 13, as yet without LXC, but with the packages of LXC in a folder. ADDRESS is the machine's.
-#
-# Any change of this file makes a new image.
+# _debian13_disk.sh DIRECTORY: makes the disk of the machine of scripts/debian13, DIRECTORY/disk.img: the system of Debian 13, as
+# yet without LXC, but with the packages of LXC in a folder. The directory is there, and empty.
 set -euo pipefail
-tree=$1 address=$2
+directory=$1
+tree=$directory/tree
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 
 # Every list of packages that the role may install, and what the apt module wants for itself.
@@ -23,7 +22,7 @@ P
 )
 # shellcheck disable=SC2016
 mmdebstrap --quiet --variant=minbase --format=directory \
-    --include=systemd-sysv,udev,dbus,libpam-systemd,openssh-server,python3,iproute2,iptables,procps,kmod,ca-certificates,user-mode-linux \
+    --include=systemd-sysv,udev,dbus,libpam-systemd,openssh-server,python3,iproute2,procps,kmod,ca-certificates,sudo \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' \
     --customize-hook='chroot "$1" apt-get clean' \
@@ -42,25 +41,17 @@ echo 'deb [trusted=yes] file:/srv/packages ./' >"$tree/etc/apt/sources.list"
 # The machine is thrown away: nothing need be on its disk before the next step.
 echo force-unsafe-io >"$tree/etc/dpkg/dpkg.cfg.d/tests"
 
-# The kernel looks for its modules elsewhere than the package puts them.
-mkdir -p "$tree/usr/lib/modules"
-for modules in "$tree"/usr/lib/uml/modules/*; do
-    ln -s "../uml/modules/${modules##*/}" "$tree/usr/lib/modules/${modules##*/}"
-done
 echo '/dev/ubda / ext4 defaults 0 0' >"$tree/etc/fstab"
 echo debian13 >"$tree/etc/hostname"
 printf '127.0.0.1 localhost\n127.0.1.1 debian13\n::1 localhost\n' >"$tree/etc/hosts"
-printf '[Match]\nName=vec0\n[Network]\nAddress=%s/24\n' "$address" >"$tree/etc/systemd/network/10-vec0.network"
+printf '[Match]\nName=vec0\n[Network]\nAddress=10.9.8.2/24\n' >"$tree/etc/systemd/network/10-vec0.network"
 rm -f "$tree"/etc/ssh/ssh_host_*
 printf 'HostKey /etc/ssh/ssh_host_ed25519_key\nMaxSessions 100\nMaxStartups 100\nUseDNS no\n' \
     >"$tree/etc/ssh/sshd_config.d/tests.conf"
 install -d -m 0700 "$tree/root/.ssh"
-# As an operator may have chosen before the role comes: the network that the tests use. This kernel has no nftables tables of
-# the family inet, without which lxc-net falls back on iptables.
-printf 'LXC_USE_NFT="false"\nLXC_ADDR="10.77.3.1"\nLXC_NETMASK="255.255.255.0"\nLXC_NETWORK="10.77.3.0/24"\nLXC_DHCP_RANGE="10.77.3.100,10.77.3.200"\nLXC_DHCP_MAX="100"\n' \
+# As an operator may have chosen before the role comes: the network that the tests use.
+printf 'LXC_ADDR="10.77.3.1"\nLXC_NETMASK="255.255.255.0"\nLXC_NETWORK="10.77.3.0/24"\nLXC_DHCP_RANGE="10.77.3.100,10.77.3.200"\nLXC_DHCP_MAX="100"\n' \
     >"$tree/etc/default/lxc-net"
-chroot "$tree" update-alternatives --quiet --set iptables /usr/sbin/iptables-legacy
-chroot "$tree" update-alternatives --quiet --set ip6tables /usr/sbin/ip6tables-legacy
 # By this file the targets know that the machine is theirs, with all of its network.
 echo 'made by scripts/debian13' >"$tree/etc/nomadic-lxc-test-machine"
 chroot "$tree" systemctl --quiet enable systemd-networkd.service
@@ -68,3 +59,6 @@ for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub
     getty@tty1.service systemd-binfmt.service systemd-networkd-wait-online.service; do
     ln -sfn /dev/null "$tree/etc/systemd/system/$unit"
 done
+
+mke2fs -q -t ext4 -d "$tree" "$directory/disk.img" 4G
+rm -rf --one-file-system "$tree"
