@@ -10,7 +10,7 @@ import errno
 import os
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_mounts, _cgroup_text, _errors
+from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_mounts, _cgroup_text, _errors, _tree
 
 # What a read or write says when the container, and its cgroup with it, is gone.
 GONE = (errno.ENOENT, errno.ENODEV, errno.ESRCH)
@@ -19,26 +19,13 @@ _LACKING = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOTDIR, errno.EIO)
 
 
 def read_file(path: str) -> str | None:
-    """A kernel file's text; None where the kernel lacks it or it vanished. Plain calls: this is done thousands of times."""
+    """A kernel file's text; None where the kernel lacks it or it vanished."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return _tree.read(path)
     except OSError as error:
         if error.errno in GONE or error.errno in _LACKING:
             return None
         raise _errors.LxcTaskError(f"Can't read {path}: {error.strerror}") from error
-    try:
-        chunks: list[bytes] = []
-        while True:
-            chunk = os.read(descriptor, 65536)
-            if not chunk:
-                return b"".join(chunks).decode("utf-8", "surrogateescape")
-            chunks.append(chunk)
-    except OSError as error:
-        if error.errno in GONE or error.errno in _LACKING:
-            return None
-        raise _errors.LxcTaskError(f"Can't read {path}: {error.strerror}") from error
-    finally:
-        os.close(descriptor)
 
 
 def write_file(path: str, text: str) -> None:
