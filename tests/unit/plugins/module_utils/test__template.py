@@ -129,7 +129,7 @@ def test_a_name_is_known_if_getopt_takes_it(tmp_path: Path) -> None:
     """The program getopt(1) itself, with the line that was read."""
     line = "getopt -o d:r: -l dist:,release:,\\\nflush-cache"
     names = known_options(f'options=$({line} -- "$@")')
-    assert names == {"dist", "release", "flush-cache"}
+    assert names == frozenset({"dist", "release", "flush-cache"})
     for name in ("dist", "release", "flush-cache", "keyid", "force-cache"):
         value = " value" if name != "flush-cache" else ""
         done = subprocess.run(["sh", "-c", f"{line} -- --{name}{value}"], capture_output=True, check=False)
