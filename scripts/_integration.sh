@@ -31,11 +31,15 @@ traces=$(mktemp "$work/traces.XXXXXX")
 "$collection/tests/nothing-left" save "$traces"
 failed=0
 while next_target; do
+    need_core "$core"
+    # Beside itself, with another ansible-core, a target would meet its own users, containers and control groups.
+    exec 9>"$queue.$target.lock"
+    flock 9
     start=$SECONDS
     result=passed
     log=$work/$target-$core.log
-    need_core "$core"
-    PATH=$venv/bin:$PATH ansible_test integration --color no --allow-destructive "$target" >"$log" 2>&1 || result=FAILED
+    PATH=$venv/bin:$PATH ansible_test integration --color no --allow-destructive "$target" >"$log" 2>&1 9>&- || result=FAILED
+    exec 9>&-
     [ "$result" = passed ] || { failed=1; cat "$log"; }
     printf '%-24s %s  %s %4d s  %s\n' "$target" "$core" "$result" $((SECONDS - start)) "$(grep -E '^[^ ]+ +: ok=' "$log" | tail -n 1 | tr -s ' ' | cut -d ' ' -f 3-)"
 done
