@@ -174,13 +174,19 @@ in_private_network() {
     HOST_NETWORK=$(readlink /proc/self/ns/net) unshare --net --mount --propagation unchanged bash "$root/scripts/_private_network.sh" "$@"
 }
 
-# ansible-test keeps its own environments under HOME: they go to the cache folder.
+# ansible-test keeps its own environments under HOME: they go to the cache folder. What it makes there without a look at others
+# that run is made first, under a lock: its key, and its bootstrap of pip.
 ansible_test() {
-    local home=$cache/home bootstrap pip
+    local home=$cache/home bootstrap pip key
     mkdir -p "$home/.config" "$home/.ansible/test/cache"
     [ ! -d "${HOME:-/root}/.config/pip" ] || ln -sfn "${HOME:-/root}/.config/pip" "$home/.config/pip"
     pip=$(sed -n "s/^ *pip='\([0-9.]*\)',$/\1/p" "$venv"/lib/python3*/site-packages/ansible_test/_internal/python_requirements.py)
     bootstrap=$home/.ansible/test/cache/get_pip_${pip//./_}.py
-    cp "$collection/scripts/_get_pip.py" "$bootstrap"
+    key=$home/.ansible/test/id_rsa
+    exec 6>"$cache/home.lock"
+    flock 6
+    cmp -s "$collection/scripts/_get_pip.py" "$bootstrap" || cp "$collection/scripts/_get_pip.py" "$bootstrap"
+    [ -e "$key.pub" ] || ssh-keygen -m PEM -q -t rsa -N '' -f "$key"
+    exec 6>&-
     (cd "$collection" && HOME=$home "$venv/bin/ansible-test" "$@")
 }
