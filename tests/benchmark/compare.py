@@ -20,20 +20,24 @@ import typing as t
 from dataclasses import dataclass, field
 
 import _chart
-from _bench import Failed
+from _bench import Failed, quiet
 
-OURS, PEER, TOOLS, BINDING, PING = (
+OURS, PEER, TOOLS, BINDING, PING, ANSWER = (
     "nomadic.lxc.lxc_task_group",
     "community.general.lxc_container",
     "lxc-copy and lxc-start",
     "the binding, four threads",
     "ansible.builtin.ping",
+    "a module that only answers",
 )
 MAKE, SAME, LIMIT, STATS, REMOVE = "make and start", "no-op", "change one limit", "stats of all", "stop and remove"
+# What the tools and the binding do: what is cloned is there.
+CLONE = "make and start, the image is there"
 NUMBERS = (1, 10, 100)
 LONG = 100
 GROWTH = (1, 10, 50, 100, 200, 400)
 PEERS_PATH = "/var/lib/lxc"
+ANSWERING = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_answer.py")
 PREFIX = "bench"
 # What the template writes, without a network.
 OFFLINE = r"sed -i -e '/^lxc.net/d' -e '$a lxc.net.0.type = empty' "
@@ -71,46 +75,83 @@ class Bench:
         found = self.times.get((what, who, count))
         return statistics.median(found) if found else float("nan")
 
-    def play(self, what: str, who: str, count: int, module: str, options: t.Mapping[str, t.Any], loop: bool) -> None:
-        """Run a playbook of one task, as a whole command."""
+    def play(
+        self, module: str, options: t.Mapping[str, t.Any], loop: int = 0, then: t.Sequence[t.Any] = ()
+    ) -> list[str]:
+        """The command that runs a playbook of one task, or of one and more; what it returns is in ``found``."""
         task: dict[str, t.Any] = {module: options}
         if loop:
-            task["loop"] = "{{ range(" + str(count) + ") | list }}"
+            task["loop"] = "{{ range(" + str(loop) + ") | list }}"
+        if then:
+            task["register"] = "found"
         # The implicit localhost would take the controller's own Python, which has no binding.
         interpreter = {"ansible_python_interpreter": sys.executable}
-        play = [{"hosts": "localhost", "gather_facts": False, "vars": interpreter, "tasks": [task]}]
+        play = [{"hosts": "localhost", "gather_facts": False, "vars": interpreter, "tasks": [task, *then]}]
         file = os.path.join(self.place, "play.json")
         with open(file, "w", encoding="utf-8") as opened:
             json.dump(play, opened)
-        self.timed(what, who, count, self.ansible, file)
+        return [self.ansible, file]
 
     # ---- who is measured
 
     def ours(self, what: str, count: int) -> None:
         """One call of lxc_task_group, or of lxc_task_stats."""
-        where = {"lxc_path": self.path, "alloc_dir": os.path.join(self.place, "alloc")}
-        group = {**where, "alloc_id": PREFIX, "kill_timeout": "1ms", "tasks": [{"name": "ours", "count": count}]}
-        declared = {**group, "template": "busybox", "backing_store": "overlay", "network_mode": "empty"}
-        options: dict[str, t.Any] = {
-            MAKE: declared,
-            SAME: declared,
-            LIMIT: {**declared, "memory_mb": 48 + len(self.times.get((LIMIT, OURS, count), []))},
-            REMOVE: {**group, "state": "absent", "purge": True, "prune_images": True},
-        }
         if what == STATS:
-            self.play(what, OURS, count, "nomadic.lxc.lxc_task_stats", {**where, "interval": "0"}, False)
+            command = self.play("nomadic.lxc.lxc_task_stats", {**self.where, "interval": "0"})
         else:
-            self.play(what, OURS, count, OURS, options[what], False)
+            command = self.play(OURS, self.options(what, count))
+        self.timed(what, OURS, count, *command)
+
+    @property
+    def where(self) -> dict[str, str]:
+        """Where our tasks are."""
+        return {"lxc_path": self.path, "alloc_dir": os.path.join(self.place, "alloc")}
+
+    def options(self, what: str, count: int) -> dict[str, t.Any]:
+        """Of lxc_task_group."""
+        tasks = [{"name": "ours", "count": count}]
+        group = {**self.where, "alloc_id": PREFIX, "kill_timeout": "1ms", "tasks": tasks}
+        if what == REMOVE:
+            return {**group, "state": "absent", "purge": True, "prune_images": True}
+        declared: dict[str, t.Any] = {
+            **group,
+            "template": "busybox",
+            "backing_store": "overlay",
+            "network_mode": "empty",
+        }
+        if what == LIMIT:
+            declared["memory_mb"] = 48 + len(self.times.get((LIMIT, OURS, count), []))
+        return declared
+
+    def answer(self, count: int) -> None:
+        """The floor of a no-op: a module of the size of ours, which gives the answer that ours gives."""
+        file = os.path.join(self.place, "answer.json")
+        content = "{{ found | dict2items | rejectattr('key', 'in', ['failed', 'invocation']) | items2dict | to_json }}"
+        keep = {"ansible.builtin.copy": {"content": content, "dest": file, "mode": "0600"}}
+        quiet(*self.play(OURS, self.options(SAME, count), then=[keep]))
+        # Where a playbook's own modules are; ansible-core takes none without its first line.
+        library = os.path.join(self.place, "library")
+        os.makedirs(library, exist_ok=True)
+        with open(ANSWERING, encoding="utf-8") as source, open(f"{library}/answer.py", "w", encoding="utf-8") as module:
+            module.write(f"#!/usr/bin/python\n{source.read()}")
+        self.timed(SAME, ANSWER, count, *self.play("answer", {"file": file}))
+
+    def clone(self, count: int) -> None:
+        """Remove all but the image, and make them again."""
+        quiet(*self.play(OURS, {**self.options(REMOVE, count), "prune_images": False}))
+        self.timed(CLONE, OURS, count, *self.play(OURS, self.options(MAKE, count)))
 
     def peer(self, what: str, count: int) -> None:
         """A loop over community.general.lxc_container."""
-        options = {"name": PREFIX + "-peer-{{ item }}", "template": "busybox", "state": "started"}
+        options = {"name": PREFIX + "-peer-{{ item }}"}
         if what == REMOVE:
-            options = {"name": options["name"], "state": "absent"}
-        offline = os.path.join(self.place, "offline.conf")
-        with open(offline, "w", encoding="utf-8") as opened:
-            opened.write("lxc.net.0.type = empty\n")
-        self.play(what, PEER, count, PEER, options if what == REMOVE else {**options, "config": offline}, True)
+            options["state"] = "absent"
+        else:
+            offline = os.path.join(self.place, "offline.conf")
+            with open(offline, "w", encoding="utf-8") as opened:
+                opened.write("lxc.net.0.type = empty\n")
+            options = {**options, "template": "busybox", "state": "started", "config": offline}
+        self.timed(what, PEER, count, *self.play(PEER, options, loop=count))
 
     def tools(self, what: str, count: int) -> None:
         """A shell loop over LXC's own tools."""
@@ -130,7 +171,7 @@ class Bench:
 
     def ping(self) -> None:
         """What a playbook costs that does nothing."""
-        self.play("", PING, 0, PING, {}, False)
+        self.timed("", PING, 0, *self.play(PING, {}))
 
     def base(self) -> None:
         """Make the container from which the tools and the binding clone."""
@@ -218,8 +259,12 @@ def measure(bench: Bench, most: int) -> None:
 def in_turn(bench: Bench, count: int, peers: t.Sequence[str]) -> None:
     """Everything once, and of the peer these."""
     for what in (MAKE, SAME, LIMIT, STATS, REMOVE):
+        if what == REMOVE and count == LONG:
+            bench.clone(count)
         bench.ping()
         bench.ours(what, count)
+        if what == SAME and count == LONG:
+            bench.answer(count)
         bench.tools(what, count)
         if what in (MAKE, REMOVE):
             bench.binding(what, count)
@@ -262,6 +307,28 @@ def goals(bench: Bench) -> list[Goal]:
             else []
         ),
     ]  # fmt: skip
+
+
+def floors(bench: Bench) -> list[str]:
+    """What no change of the module can do without, beside the goals."""
+    ping, tools = bench.median("", PING, 0), bench.median(MAKE, TOOLS, 100)
+    answer, clone = bench.median(SAME, ANSWER, 100), bench.median(CLONE, OURS, 100)
+    return [
+        (
+            f"- A module that is as large as ours and answers from a file what ours answers to a no-op over 100: {answer / ping:.2f}"
+            f" times as long as ping ({bench.median(SAME, OURS, 100) / answer:.2f} times as long is ours). This is what ansible-core"
+            " needs to pack a module and its files, Python to load them, and both to carry the answer."
+        ),
+        (
+            f"- Of the time that ours needs to make and start 100, {bench.median(MAKE, OURS, 100) - clone:.2f} s are the image. The tools"
+            f" and the binding find theirs made. Where ours does, too, it takes, less ping, {(clone - ping) / tools:.2f} times as long as"
+            f" the tools, and {(clone - ping) / bench.median(MAKE, BINDING, 100):.2f} times as long as the binding."
+        ),
+        (
+            f"- The binding on four threads takes {bench.median(MAKE, BINDING, 100) / tools:.2f} times as long as a loop that starts one"
+            " after the other: the kernel has starts wait for each other."
+        ),
+    ]
 
 
 def machine() -> list[str]:
@@ -337,6 +404,10 @@ def page(bench: Bench) -> str:
             f" | {'met' if it.met else 'missed'} |"
             for it in judged
         ),
+        "",
+        "## Floors",
+        "",
+        *floors(bench),
         "",
         "## Seconds",
         "",
