@@ -183,12 +183,14 @@ class Runtime(_liblxc.Containers):
             raise _liblxc.RuntimeFailure(f"the template {template} made no container", words)
         return done.output
 
-    def start(self, name: str, log_file: str | None, log_level: str) -> None:
-        """Start a container; liblxc's log goes to the file, and neither is saved in the configuration."""
+    def start(self, name: str, log_file: str | None, log_level: str, spared: str | None = None) -> None:
+        """Start a container; liblxc's log goes to the file, and neither is saved in the configuration. ``spared``: a command
+        that is not run before this start, should it be one of the hooks.
+        """
         deadline = time.monotonic() + AGAIN_TIMEOUT
         while True:
             try:
-                self._start(name, log_file, log_level)
+                self._start(name, log_file, log_level, spared)
             except _liblxc.RuntimeFailure as failure:
                 if "already running" not in failure.words or time.monotonic() >= deadline:
                     raise
@@ -196,7 +198,7 @@ class Runtime(_liblxc.Containers):
             else:
                 return
 
-    def _start(self, name: str, log_file: str | None, log_level: str) -> None:
+    def _start(self, name: str, log_file: str | None, log_level: str, spared: str | None) -> None:
         def work() -> bool:
             import _lxc
 
@@ -210,6 +212,8 @@ class Runtime(_liblxc.Containers):
                     _say(f"liblxc can't write its log to {log}")
                     return False
                 container.set_config_item("lxc.log.level", log_level)
+            if spared is not None:
+                _leave_out(container, "lxc.hook.pre-start", spared)
             started = bool(container.start(False, True, True))
             if not started:
                 _say(_errors_in(log, offset))
@@ -308,6 +312,16 @@ class Runtime(_liblxc.Containers):
         _cgroup_files.remove_monitor_cgroups(
             name, lambda other: os.path.lexists(self.directory(other)), payload=payload
         )
+
+
+def _leave_out(container: t.Any, key: str, value: str) -> None:
+    """Take a value off a list of the configuration, in memory alone."""
+    values = [it for it in container.get_config_item(key).split("\n") if it]
+    if value in values:
+        container.clear_config_item(key)
+        for other in values:
+            if other != value:
+                container.set_config_item(key, other)
 
 
 def _say(text: str) -> None:

@@ -49,9 +49,15 @@ def taken(key, value, watched):
         done = False
     return [bool(done), before != [read(probe, name) for name in watched]]
 
+def left_out(text, key, value):
+    from ansible_collections.nomadic.lxc.plugins.module_utils import _runtime
+    probe = container(text)
+    _runtime._leave_out(probe, key, value)
+    return read(probe, key)
+
 for line in sys.stdin:
     name, arguments = json.loads(line)
-    print(json.dumps({"loaded": loaded, "taken": taken}[name](*arguments)), file=answers, flush=True)
+    print(json.dumps({"loaded": loaded, "taken": taken, "left_out": left_out}[name](*arguments)), file=answers, flush=True)
 """
 
 
@@ -79,6 +85,10 @@ class Liblxc:
         """Whether liblxc takes a key and value, and whether that changes any of the watched keys."""
         done, changed = self._ask("taken", key, value, list(watched))
         return done, changed
+
+    def left_out(self, text: str, key: str, value: str) -> str:
+        """What liblxc has for a key once we have left a value out of the configuration."""
+        return t.cast(str, self._ask("left_out", text, key, value))
 
     def close(self) -> None:
         """End it."""

@@ -275,3 +275,12 @@ def test_no_key_above_takes_an_owned_one_away(liblxc: Liblxc, key: str, value: s
     before, after = liblxc.loaded(text, WATCHED), liblxc.loaded(f"{text}{line}\n", WATCHED)
     if after is not None and after != before:
         assert owner_refuses(key)
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_a_hook_is_left_out_of_a_start(liblxc: Liblxc, left: int) -> None:
+    hooks = ["/bin/sh -c 'first || :'", "/bin/second", '/bin/third "x"']
+    key = "lxc.hook.pre-start"
+    text = "".join(f"{key} = {hook}\n" for hook in hooks) + "lxc.hook.start-host = /bin/second\n"
+    assert liblxc.left_out(text, key, hooks[left]) == lines_of([hook for hook in hooks if hook != hooks[left]])
+    assert liblxc.left_out(text, "lxc.hook.start-host", hooks[0]) == lines_of(["/bin/second"])
