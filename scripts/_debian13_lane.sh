@@ -27,8 +27,7 @@ if [ ${#targets[@]} = 0 ]; then
 fi
 
 trap '"$root/scripts/debian13" down "$machine"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+end_by_signal
 
 on_machine() { ssh -F "$machine/ssh_config" debian13 "$@"; }
 play() { "$venv/bin/ansible-playbook" -i "$machine/inventory.ini" "$@"; }
@@ -39,6 +38,7 @@ part() {
     shift
     if ! "$@"; then
         say "debian13: $name FAILED after $((SECONDS - start)) s"
+        because "debian13: $name"
         return 1
     fi
     say "debian13: $name took $((SECONDS - start)) s"

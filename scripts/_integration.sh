@@ -40,7 +40,11 @@ while next_target; do
     log=$work/$target-$core.log
     PATH=$venv/bin:$PATH ansible_test integration --color no --allow-destructive "$target" >"$log" 2>&1 9>&- || result=FAILED
     exec 9>&-
-    [ "$result" = passed ] || { failed=1; cat "$log"; }
+    if [ "$result" = FAILED ]; then
+        failed=1
+        cat "$log"
+        because "integration: $target with ansible-core $core: $(grep -E '^(TASK|fatal:|failed:|ERROR:) ?' "$log" | cut -c 1-2000 | grep -B 1 -vE '^TASK' | tail -n 4)"
+    fi
     printf '%-24s %s  %s %4d s  %s\n' "$target" "$core" "$result" $((SECONDS - start)) "$(grep -E '^[^ ]+ +: ok=' "$log" | tail -n 1 | tr -s ' ' | cut -d ' ' -f 3-)"
 done
 "$collection/tests/nothing-left" check "$traces" || failed=1

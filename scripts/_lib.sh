@@ -15,9 +15,18 @@ export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 exec </dev/null
 
 say() { printf '%s: %s\n' "${program:?}" "$*"; }
+# because WORD...: keeps what made a run of the tests fail, which is said again at its end.
+because() { [ ! -d "${work:-}" ] || printf '%s\n' "$*" >>"$work/why"; }
 die() {
     printf '%s: %s\n' "${program:?}" "$*" >&2
+    because "$*"
     exit 1
+}
+
+# end_by_signal: has the trap for EXIT run where a signal ends this shell, too.
+end_by_signal() {
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
 }
 
 # Prints the comment block at the head of a script, which is its help.
@@ -161,8 +170,7 @@ make_debian() {
 make_work() {
     work=$(mktemp -d "/tmp/nomadic-lxc-${program##*/}.XXXXXX")
     trap 'rm -rf --one-file-system "$work"' EXIT
-    trap 'exit 130' INT
-    trap 'exit 143' TERM
+    end_by_signal
     export ANSIBLE_HOME=$work/ansible ANSIBLE_COLLECTIONS_PATH=$work/collections
     export ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false
     collection=$ANSIBLE_COLLECTIONS_PATH/ansible_collections/nomadic/lxc
