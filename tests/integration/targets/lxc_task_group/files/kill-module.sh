@@ -15,8 +15,11 @@ declare -A command parent
 for process in /proc/[0-9]*; do
     [[ "$(readlink "$process/exe" 2>/dev/null)" = *python* ]] || continue
     tr '\0' '\n' <"$process/environ" 2>/dev/null | grep -qxF "TMPDIR=$folder" || continue
-    command[${process#/proc/}]=$(tr '\0' ' ' <"$process/cmdline")
-    parent[${process#/proc/}]=$(awk '/^PPid:/ {print $2}' "$process/status")
+    # Any may have ended since.
+    words=$(tr '\0' ' ' <"$process/cmdline") || continue
+    above=$(awk '/^PPid:/ {print $2}' "$process/status") || continue
+    command[${process#/proc/}]=$words
+    parent[${process#/proc/}]=$above
 done 2>/dev/null
 killed=0
 for process in "${!command[@]}"; do
