@@ -14,11 +14,10 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import _module
 # isort: split
 from ansible_collections.nomadic.lxc.plugins.module_utils import _converge_group, _group, _liblxc
 
-SPEC: dict[str, dict[str, t.Any]] = {"file": {"type": "path"}, **{name: {"type": "raw"} for name in _group.GROUP_SPEC}}
-
+SPEC: dict[str, dict[str, t.Any]] = {"file": {"type": "path"}}
 
 # What it stands for, which is loaded and not called.
-CALL = _converge_group.converge_group
+CALLS = (_group.expand, _converge_group.converge_group)
 
 
 def answer(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]:
