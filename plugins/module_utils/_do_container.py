@@ -15,6 +15,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _config,
     _do_image,
     _errors,
+    _ids,
     _mounts,
     _observe,
     _proc,
@@ -26,6 +27,10 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
 )
 
 CONFIG_MODE = 0o600  # the environment's values stand in it
+# As liblxc has it (lxccontainer.c, create_container_dir): no user of the host can run what is setuid root inside.
+_DIRECTORY_MODE = 0o770
+# An unprivileged task's root is another user, who has to get through; what is setuid inside is not the host's root's.
+_PASSED = 0o001
 
 
 def create(work: _work.Work, step: _steps.Create) -> None:
@@ -68,11 +73,16 @@ def _begin(work: _work.Work) -> None:
         work.spec.lxc_path, lambda made: work.then(f"remove {made}", lambda: _work.remove_if_empty(made))
     )
     with contextlib.suppress(FileExistsError):
-        os.mkdir(work.directory, 0o755)
+        os.mkdir(work.directory, _DIRECTORY_MODE)
+        os.chmod(work.directory, _directory_mode(work))
     work.then("remove the container", lambda: remove_container(work))
     mark = _observe.making_mark(work.spec.lxc_path, work.name)
     _make_mark(mark, str(os.stat(work.directory).st_ino))
     work.write_record(record)
+
+
+def _directory_mode(work: _work.Work) -> int:
+    return _DIRECTORY_MODE | (_PASSED if work.spec.options["unprivileged"] else 0)
 
 
 def _make_mark(mark: str, text: str) -> None:
@@ -157,6 +167,10 @@ def configure(work: _work.Work, step: _steps.Configure) -> None:
     work.runtime.check(work.name, text)
     work.then("put the configuration back", lambda: _tree.write_atomically(file, former, mode))
     _tree.write_atomically(file, text, CONFIG_MODE)
+    if bool(work.spec.options["unprivileged"]) != (_ids.recorded_idmap(work.record) is not None):
+        former_mode = os.stat(work.directory).st_mode & 0o7777
+        work.then("give the container's directory its mode back", lambda: os.chmod(work.directory, former_mode))
+        os.chmod(work.directory, _directory_mode(work))
 
 
 def remember(work: _work.Work, step: _steps.Remember) -> None:

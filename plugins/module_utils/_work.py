@@ -98,6 +98,8 @@ def make_directories(path: str, made: t.Callable[[str], None], mode: int = 0o755
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(missing, mode)
                     made(missing)
+                    # Whatever umask the caller has: an unprivileged task's root is one of the others.
+                    os.chmod(missing, mode)
         except FileNotFoundError:
             continue
         if os.path.isdir(path):
