@@ -45,7 +45,7 @@ def declare(spec: _spec.TaskSpec, seen: _observed.Observed) -> tuple[_options.De
         )
     directory = os.path.join(spec.lxc_path, spec.container_name)
     declared = _options.Declared(spec.container_name, directory, place, spec.options, resolved)
-    fault = _ids.mixed_fault(spec, seen)
+    fault = _ids.mixed_fault(place.root, bool(spec.options["unprivileged"]), seen.other_tasks)
     faults += [fault] if fault is not None else []
     if not spec.options["unprivileged"]:
         return declared, faults
@@ -202,9 +202,10 @@ def converge_task(
 
     waiting, running = _drift.waiting_for_start(seen, record, changes, declared, drifted)
     shifts = _ids.rootfs_shift(record, declared)
-    restart = seen.runs and (spec.state == "restarted" or (bool(waiting) and spec.restart_on_change))
+    shifted = [*_ids.directory_shift(seen, declared.idmap, record), *shifts]
+    restart = seen.runs and (spec.state == "restarted" or (bool(waiting or shifted) and spec.restart_on_change))
     if seen.runs and not restart:
-        _ids.refuse_while_running(spec, [*_ids.directory_shift(seen, declared.idmap, record), *shifts])
+        _ids.refuse_while_running(spec, shifted)
     pending = () if restart else waiting
     warnings = _advice(spec)
     if pending:

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _errors,
+    _ids,
     _lock,
     _mounts,
     _names,
@@ -23,8 +24,17 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
 def make_directories(work: _work.Work, step: _steps.MakeDirectories) -> None:
     """Make the task's and the alloc's directories; the alloc's own is always given its mode."""
     with alloc_lock(work):
+        refuse_mixed(work, step.owner != 0)
         for path, mode in step.directories:
             make_directory(work, path, mode, step.owner, always=path == step.directories[0][0])
+
+
+def refuse_mixed(work: _work.Work, unprivileged: bool) -> None:
+    """Raise LxcTaskError where tasks with which this one can't share the alloc have come since the plan was made."""
+    place = t.cast(_names.Layout, work.spec.layout)
+    fault = _ids.mixed_fault(place.root, unprivileged, _observe.ids_of_others(place))
+    if fault is not None:
+        raise _errors.LxcTaskError(fault)
 
 
 def make_directory(work: _work.Work, path: str, mode: int, owner: int, always: bool) -> None:

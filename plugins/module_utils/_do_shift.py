@@ -46,6 +46,9 @@ def shift_directories(work: _work.Work, step: _steps.ShiftDirectories) -> None:
 
     def turn(idmap: _idmap.Idmap, inward: bool) -> None:
         with _do_directories.alloc_lock(work):
+            # On the way back nothing is refused.
+            if inward == (idmap is step.wanted):
+                _do_directories.refuse_mixed(work, step.wanted is not None)
             # Nobody else on the host may come by a program that is the host's root's meanwhile.
             os.chmod(place.root, 0o700)
             if os.path.isdir(place.task):

@@ -73,7 +73,7 @@ def expand(params: Params) -> tuple[list[Row], list[str]]:
         faults += [] if fault is None else [f"tasks: number {number}: {fault}"]
     if len(rows) > MOST:
         faults.append(f"tasks: {len(rows)} are too many for one call: at most {MOST}")
-    faults += _conflicts(rows)
+    faults += _conflicts(rows) + _mixed(rows)
     if params["parallel"] is not None and params["parallel"] < 1:
         faults.append(f"parallel {params['parallel']} is less than 1")
     if params["exclusive"]:
@@ -127,6 +127,22 @@ def _conflicts(rows: t.Sequence[Row]) -> list[str]:
         if other is not row:
             faults.append(f"tasks: {_told(other)} and {_told(row)} are both container {row.container}")
     return faults
+
+
+def _mixed(rows: t.Sequence[Row]) -> list[str]:
+    """Allocs that privileged and unprivileged tasks would share; those that are there are found when a task's turn comes."""
+    seen: dict[tuple[str, str], Row] = {}
+    faults: dict[str, str] = {}
+    for row in rows:
+        params, alloc = row.params, row.params["alloc_id"]
+        if alloc is None or params["template"] is None or params["state"] not in _spec.DECLARING:
+            continue
+        other = seen.setdefault((params["alloc_dir"], alloc), row)
+        if bool(other.params["unprivileged"]) != bool(params["unprivileged"]):
+            one, two = (row, other) if params["unprivileged"] else (other, row)
+            told = f"tasks: {_told(one)} is unprivileged and {_told(two)} is not: give one of both another alloc_id"
+            faults.setdefault(alloc, told)
+    return list(faults.values())
 
 
 def _told(row: Row) -> str:

@@ -10,7 +10,6 @@ import typing as t
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _errors,
     _idmap,
-    _names,
     _observed,
     _options,
     _record,
@@ -27,16 +26,16 @@ def recorded_idmap(record: _record.Record | None) -> _idmap.Idmap | None:
     return None if record is None else _idmap.idmap_in(record.lines.get("unprivileged", ()))
 
 
-def mixed_fault(spec: _spec.TaskSpec, seen: _observed.Observed) -> str | None:
-    """Whether the task can't share its alloc with those that are there: privileged tasks' directories are root's alone."""
-    unprivileged = bool(spec.options["unprivileged"])
-    others = sorted(name for name, ids in seen.other_tasks.items() if (ids != 0) != unprivileged)
+def mixed_fault(root: str, unprivileged: bool, tasks: t.Mapping[str, int]) -> str | None:
+    """Whether a task can't share its alloc, ``root``, with those that are there: privileged tasks' directories are root's alone.
+    ``tasks``: see Observed.other_tasks.
+    """
+    others = sorted(name for name, ids in tasks.items() if (ids != 0) != unprivileged)
     if not others:
         return None
-    place = t.cast(_names.Layout, spec.layout)
     which = "privileged" if unprivileged else "unprivileged"
     return (
-        f"unprivileged: {place.root} holds the directories of {which} tasks ({', '.join(others)}), and nobody but root may enter"
+        f"unprivileged: {root} holds the directories of {which} tasks ({', '.join(others)}), and nobody but root may enter"
         " an alloc that has a privileged task: give this one an alloc_id of its own, or purge those"
     )
 

@@ -249,8 +249,7 @@ def _ids(spec: _spec.TaskSpec, place: _names.Layout) -> dict[str, t.Any]:
     }
     if ids is None or (ids != 0) != bool(spec.options["unprivileged"]):
         # Whom the alloc can't have beside this one has been asked before this one's directories were made.
-        others = {name: _directory_ids(f"{place.root}/{name}")[0] or 0 for name in other_tasks(place)}
-        seen["other_tasks"] = others
+        seen["other_tasks"] = ids_of_others(place)
     if not spec.options["unprivileged"]:
         return seen
     paths = [it.path for it in _volumes.wanted(spec.options, place.task)]
@@ -272,13 +271,15 @@ def _ids(spec: _spec.TaskSpec, place: _names.Layout) -> dict[str, t.Any]:
 
 def _directory_ids(task: str) -> tuple[int | None, bool]:
     """The first of the ids that a task's directories have, and whether only some have: its own directory's group and mode.
-    None where there are none.
+    A group of the host's own is somebody else's choice. None where there are none.
     """
     try:
         found = os.lstat(task)
     except (FileNotFoundError, NotADirectoryError):
         return None, False
-    return found.st_gid, found.st_gid != 0 and stat.S_IMODE(found.st_mode) == _names.SHIFTING
+    if found.st_gid < _idmap.LEAST_BASE:
+        return 0, False
+    return found.st_gid, stat.S_IMODE(found.st_mode) == _names.SHIFTING
 
 
 def other_tasks(place: _names.Layout) -> list[str]:
@@ -289,6 +290,11 @@ def other_tasks(place: _names.Layout) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     return [entry.name for entry in entries if entry.name not in own and entry.is_dir(follow_symlinks=False)]
+
+
+def ids_of_others(place: _names.Layout) -> dict[str, int]:
+    """The first of the ids that the directories of each other task in the alloc have; 0 is the host's own."""
+    return {name: _directory_ids(os.path.join(place.root, name))[0] or 0 for name in other_tasks(place)}
 
 
 def _there(path: str) -> str:

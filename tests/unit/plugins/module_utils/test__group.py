@@ -114,6 +114,11 @@ def test_which_tasks_there_are(tasks: list[Given], group: Given, found: list[tup
         ),
         ([{"name": "web"}, {"handle": HANDLE}], {"alloc_id": "a1"}, ["the handle of web-a1"]),
         ([{"name": "web"}], {"parallel": 0}, ["parallel 0 is less than 1"]),
+        (
+            [{"name": "web", "unprivileged": True}, {"name": "db", "count": 2}],
+            {"alloc_id": "a", "template": "busybox"},
+            ["'web' of alloc 'a' is unprivileged and 'db-0' of alloc 'a' is not"],
+        ),
         ([{"name": "web"}], {"exclusive": True}, ["exclusive needs alloc_id"]),
         (
             [{"name": "web", "alloc_id": "b"}],
@@ -132,6 +137,18 @@ def test_what_is_wrong_with_a_group_is_told_at_once(tasks: list[Given], group: G
     assert len(faults) == len(says)
     for fault, words in zip(faults, says):
         assert words in fault
+
+
+def test_allocs_are_of_one_kind_each() -> None:
+    tasks: list[Given] = [
+        {"name": "web", "unprivileged": True, "alloc_id": "a"},
+        {"name": "db", "alloc_id": "b"},
+        {"name": "log", "unprivileged": True, "alloc_id": "b", "alloc_dir": "/srv"},
+        {"name": "old", "alloc_id": "a", "state": "absent"},
+        {"name": "one", "alloc_id": None},
+        {"name": "two", "alloc_id": None, "unprivileged": True},
+    ]
+    assert expand(params(*tasks, template="busybox"))[1] == []
 
 
 def test_the_same_name_elsewhere_is_another_container() -> None:
