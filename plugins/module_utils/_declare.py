@@ -77,6 +77,13 @@ def _advice(spec: _spec.TaskSpec) -> list[str]:
     return advice
 
 
+def _boot_advice(spec: _spec.TaskSpec) -> list[str]:
+    if spec.at_boot or not spec.options["autostart"]:
+        return []
+    told = f"autostart: LXC's boot service does not look into {spec.lxc_path}: have a service of your own run"
+    return [f"{told} `lxc-autostart -P {spec.lxc_path}`"]
+
+
 def _making(
     spec: _spec.TaskSpec, seen: _observed.Observed, declared: _options.Declared, ready: bool
 ) -> tuple[list[_steps.Step], list[str]]:
@@ -87,7 +94,7 @@ def _making(
         *_ids.rootfs_shift(None, declared),
         _steps.Configure("write configuration", tuple(_options.block(declared))),
         _steps.Remember("", _options.recorded(spec.options), _options.recorded_lines(declared), ready=ready),
-    ], [*_advice(spec), *warnings]
+    ], [*_advice(spec), *_boot_advice(spec), *warnings]
 
 
 def _root(spec: _spec.TaskSpec, seen: _observed.Observed) -> tuple[list[_steps.Step], list[str]]:
@@ -207,7 +214,7 @@ def converge_task(
     if seen.runs and not restart:
         _ids.refuse_while_running(spec, shifted)
     pending = () if restart else waiting
-    warnings = _advice(spec)
+    warnings = _advice(spec) + (_boot_advice(spec) if "autostart" in changes else [])
     if pending:
         warnings.append(
             f"{', '.join(pending)}: the running task gets this at its next start; restart_on_change is false"

@@ -37,7 +37,8 @@ _CAP_NET_ADMIN = 12  # linux/capability.h
 class TaskSpec:
     """What a call asks for. ``options``: all rows of the table that the task itself has, by name, normalized.
 
-    ``kill_timeout``: nanoseconds, as the call or its handle says; None leaves it to the record.
+    ``kill_timeout``: nanoseconds, as the call or its handle says; None leaves it to the record. ``at_boot``: whether LXC's
+    boot service looks at its lxc_path.
     """
 
     name: str | None
@@ -56,6 +57,7 @@ class TaskSpec:
     restart_on_change: bool
     purge: bool
     verbose: bool
+    at_boot: bool
 
     def effective_kill_timeout(self, recorded: int | None = None) -> int:
         """Nanoseconds: this call's or its handle's, else the record's, else Nomad's default; below the ceiling."""
@@ -109,12 +111,13 @@ def parse_task(params: t.Mapping[str, t.Any], default_lxc_path: str) -> tuple[Ta
     if not options["unprivileged"]:
         options["idmap_base"], options["idmap_size"] = None, _idmap.DEFAULT_SIZE
     options["host_network_admin"] = options["host_network_admin"] and options["network_mode"] == "host"
+    # To the letter in a handle: liblxc names a running container's socket by it.
+    lxc_path = handle.lxc_path if handle else values["lxc_path"] or default_lxc_path
     spec = TaskSpec(
         name=None if name is None and handle is not None else own_name,
         alloc_id=alloc_id,
         container_name=container,
-        # To the letter in a handle: liblxc names a running container's socket by it.
-        lxc_path=handle.lxc_path if handle else values["lxc_path"] or default_lxc_path,
+        lxc_path=lxc_path,
         by_handle=handle is not None,
         state=values["state"],
         declares=declares,
@@ -127,6 +130,7 @@ def parse_task(params: t.Mapping[str, t.Any], default_lxc_path: str) -> tuple[Ta
         restart_on_change=values["restart_on_change"],
         purge=values["purge"],
         verbose=values["verbosity"] == "verbose",
+        at_boot=_names.normal_path(lxc_path) == _names.normal_path(default_lxc_path),
     )
     return spec, faults
 
@@ -219,8 +223,12 @@ def _capability_faults(values: t.Mapping[str, t.Any]) -> list[str]:
 
 
 def _idmap_faults(values: t.Mapping[str, t.Any]) -> list[str]:
-    if not values["unprivileged"] or values["template"] is None or values["state"] not in DECLARING:
+    if values["template"] is None or values["state"] not in DECLARING:
         return []
+    if not values["unprivileged"]:
+        # Who thought of ids has forgotten the rest, and would get a container whose root is the host's.
+        slip = "idmap_base is given, but unprivileged is false: set it to true, or leave idmap_base out"
+        return [] if values["idmap_base"] is None else [slip]
     faults = []
     if values["network_mode"] == "host":
         faults.append(

@@ -308,7 +308,8 @@ options:
     type: dict
   autostart:
     description:
-      - Whether the container is started when the host boots. LXC's own boot service does that.
+      - Whether the container is started when the host boots. LXC's own boot service does that, for what is in LXC's
+        default path. For another O(lxc_path), have a service of your own run C(lxc-autostart -P).
       - Its C(secrets) are in memory then too, and empty. Where they can not be mounted, the container does not start.
       - A change needs no restart.
     type: bool
@@ -320,9 +321,9 @@ options:
       - It can not share the host's network. Together with O(network_mode=host), the default, it is an error.
       - Where the kernel can, LXC shows the root file system with the container's ids, and its files stay root's on the
         host. Where it can not, as on NFS, the files get the container's ids.
-      - C(/local), C(/alloc) and C(/secrets) belong to root inside. Other sources keep their owners. A source that the
-        container shall write must be writable for its ids, or for everybody. A file that only the host's root may read
-        can not be read.
+      - C(/local) and C(/secrets) belong to root inside. So does C(/alloc), where all tasks of the alloc have the same
+        ids. Other sources keep their owners. A source that the container shall write must be writable for its ids, or
+        for everybody. A file that only the host's root may read can not be read.
       - Its root must be able to pass every directory on the way to O(lxc_path), O(alloc_dir), and each source. If it can
         not, an error names the directory.
       - Every task of its alloc must be unprivileged too. The directory of the alloc has the mode C(0711) then, so that
@@ -330,7 +331,7 @@ options:
         them.
       - A change needs no new root file system. What is in the task's directories, and in a root file system that the
         kernel can not map, gets other owners. A running task is stopped for it. Where O(restart_on_change) is
-        V(false), it is an error for a running task.
+        V(false), it is an error for a running task. So it is for a task whose alloc has other tasks.
       - LXC's templates run as root of the host in any case.
     type: bool
     default: false
@@ -341,7 +342,7 @@ options:
         the first of them that begin O(idmap_size) ids. The role P(nomadic.lxc.lxc_host#role) gives root some.
       - Tasks with the same ids can reach each other's files, where a way leads to them. Give each its own range to keep
         them apart.
-      - At least V(65536), and no less than O(idmap_size).
+      - At least V(65536), and no less than O(idmap_size). Without O(unprivileged) it is an error.
       - A change takes effect at the next start of the container, as with O(unprivileged).
     type: int
   idmap_size:

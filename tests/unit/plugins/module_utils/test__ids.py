@@ -116,8 +116,14 @@ def test_what_can_not_be(options: Given, words: str) -> None:
 
 
 def test_the_range_of_a_privileged_task_is_none() -> None:
-    asked = task(idmap_base=1000000, idmap_size=1000)
+    asked = task(idmap_size=1000)
     assert asked.options == task().options
+
+
+def test_ids_of_a_task_that_shall_have_the_hosts_are_a_slip() -> None:
+    (fault,) = parse_task(params(name="web", template="busybox", idmap_base=1000000), LXC_PATH)[1]
+    assert "unprivileged is false" in fault
+    assert parse_task(params(name="web", state="stopped"), LXC_PATH)[1] == []
 
 
 def test_without_subordinate_ids_a_sentence_says_what_to_run() -> None:
