@@ -22,6 +22,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._spec import parse_tas
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.builders import (
     BUSYBOX,
     INIT,
+    LXC_PATH,
     declared,
     made,
     nothing,
@@ -162,6 +163,16 @@ def test_an_option_that_the_template_does_not_know_is_a_warning_that_names_it() 
     for option in ("image_variant", "gpg_key_id", "force_cache"):
         assert any(option in warning for warning in found.warnings)
     assert len(found.warnings) == 3
+
+
+def test_a_start_with_the_host_from_where_no_boot_service_looks_is_told_once() -> None:
+    asked = task(state="present", autostart=True, lxc_path="/srv/lxc")
+    before = task(state="present", lxc_path="/srv/lxc")
+    for seen in (nothing(asked), made(before, asked, state="stopped")):
+        assert ["lxc-autostart -P /srv/lxc" in told for told in plan(asked, seen).warnings] == [True]
+    assert plan(asked, made(asked, state="stopped")).warnings == ()
+    usual = task(state="present", autostart=True, lxc_path=f"{LXC_PATH}/")
+    assert plan(usual, nothing(usual)).warnings == ()
 
 
 # ---- a container that is as declared
