@@ -52,6 +52,14 @@ def _load_quickly() -> None:
 _load_quickly()
 
 
+class _Module(AnsibleModule):
+    """Ansible logs every call, and fails with words of its own where syslog(3) can't take a parameter, before we can refuse it."""
+
+    def log(self, msg: str, log_args: t.Any = None) -> None:
+        """Log a text of any characters."""
+        super().log(msg.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0"), log_args)
+
+
 def run(
     spec: dict[str, dict[str, t.Any]],
     call: Call,
@@ -80,7 +88,7 @@ def _run(
     without_lxc: Call | None,
     libraries: t.Sequence[str],
 ) -> None:
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    module = _Module(argument_spec=spec, supports_check_mode=True)
     # Ansible would hide every occurrence of a variable's value in all that is returned, a pid that holds a "1" too. The
     # values stand nowhere in it; the log of the invocation, written by now, has left them out.
     module.no_log_values.clear()

@@ -1,7 +1,7 @@
 # Copyright (c) nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a module's files are loaded from the zip in which Ansible sends them."""
+"""How a module's files are loaded from the zip in which Ansible sends them, and what it logs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils import _errors
+from ansible_collections.nomadic.lxc.plugins.module_utils import _errors, _module
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.processes import PACKAGE, python
 
 PLUGINS = Path(_errors.__file__).parents[1]
@@ -50,3 +50,12 @@ def test_a_file_is_compiled_once(tmp_path: Path, name: str) -> None:
     assert {"_select", "_options"} & {Path(file).stem for file in compiled}
     assert twice <= first
     assert [itself, ours] == [f"{archive}/{place}/modules/{name}.py", f"{archive}/{place}/module_utils/_errors.py"]
+
+
+def test_the_log_gets_what_syslog_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[str] = []
+    monkeypatch.setattr(_module.AnsibleModule, "log", lambda _self, msg, _log_args=None: logged.append(msg))
+    module = object.__new__(_module._Module)
+    module.log("name=a\0b\udc80 \u00e9")
+    assert logged == ["name=a\\0b\\udc80 \u00e9"]
+    logged[0].encode("utf-8")
