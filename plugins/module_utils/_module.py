@@ -52,7 +52,7 @@ def _load_quickly() -> None:
 _load_quickly()
 
 
-class _Module(AnsibleModule):
+class _Module(AnsibleModule):  # type: ignore[misc] # Ansible declares no types
     """Ansible logs every call, and fails with words of its own where syslog(3) can't take a parameter, before we can refuse it."""
 
     def log(self, msg: str, log_args: t.Any = None) -> None:

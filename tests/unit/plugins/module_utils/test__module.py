@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from ansible.module_utils import basic
 from ansible_collections.nomadic.lxc.plugins.module_utils import _errors, _module
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.processes import PACKAGE, python
 
@@ -54,7 +55,7 @@ def test_a_file_is_compiled_once(tmp_path: Path, name: str) -> None:
 
 def test_the_log_gets_what_syslog_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     logged: list[str] = []
-    monkeypatch.setattr(_module.AnsibleModule, "log", lambda _self, msg, _log_args=None: logged.append(msg))
+    monkeypatch.setattr(basic.AnsibleModule, "log", lambda _self, msg, _log_args=None: logged.append(msg))
     module = object.__new__(_module._Module)
     module.log("name=a\0b\udc80 \u00e9")
     assert logged == ["name=a\\0b\\udc80 \u00e9"]
