@@ -35,7 +35,8 @@ def _bridge(link: str | None, up: bool | None) -> list[str]:
     if up is not None:
         return [f"network_link: {link} is down on this host: run `ip link set {link} up`"]
     run = (
-        "run `systemctl enable --now lxc-net`, or the role nomadic.lxc.lxc_host, or name another bridge"
+        "run the role nomadic.lxc.lxc_host, or, with USE_LXC_BRIDGE=true in lxc-net's settings,"
+        " `systemctl enable lxc-net && systemctl restart lxc-net`, or name another bridge"
         if link == _LXC_BRIDGE
         else f"make it, with `ip link add {link} type bridge` say, or name another"
     )

@@ -23,7 +23,7 @@ V2_ALL = frozenset({"cpu", "memory", "pids"})
 @pytest.mark.parametrize(
     ("options", "seen", "words"),
     [
-        (BRIDGE, {"link_up": None}, ["no bridge lxcbr0", "systemctl enable --now lxc-net"]),
+        (BRIDGE, {"link_up": None}, ["no bridge lxcbr0", "`systemctl enable lxc-net && systemctl restart lxc-net`"]),
         ({**BRIDGE, "network_link": "br7"}, {"link_up": None}, ["no bridge br7", "ip link add br7 type bridge"]),
         (BRIDGE, {"link_up": False}, ["lxcbr0 is down", "ip link set lxcbr0 up"]),
         ({"memory_mb": 64}, {"controllers": frozenset({"cpu"})}, ["memory_mb", "they get cpu", "cgroup_enable=memory"]),
