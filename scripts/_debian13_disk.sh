@@ -22,7 +22,7 @@ P
 )
 # shellcheck disable=SC2016
 mmdebstrap --quiet --variant=minbase --format=directory \
-    --include=systemd-sysv,udev,dbus,libpam-systemd,openssh-server,python3,iproute2,procps,kmod,ca-certificates,sudo \
+    --include=systemd-sysv,udev,dbus,libpam-systemd,openssh-server,python3,iproute2,kmod,ca-certificates,sudo \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' \
     --customize-hook='chroot "$1" apt-get clean' \
