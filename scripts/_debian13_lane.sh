@@ -108,6 +108,7 @@ part "handing over the tests" hand_over || exit 1
 on_machine "$collection/tests/nothing-left" save /root/traces
 part "the targets" the_targets || failed=1
 part "what a host lacks" play "$collection/tests/debian13/lacking.yml" || failed=1
+part "what the role gives back" play "$collection/tests/debian13/given_back.yml" || failed=1
 part "a call whose ssh breaks off" play "$collection/tests/debian13/interrupted.yml" || failed=1
 part "a reboot" play "$collection/tests/debian13/reboot.yml" || failed=1
 # Each boot has private folders of services.
