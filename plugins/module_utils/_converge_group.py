@@ -18,6 +18,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _kept,
     _liblxc,
     _names,
+    _observe,
     _pool,
 )
 
@@ -27,10 +28,12 @@ _PROGRESS = 2.0
 
 def converge_group(params: _group.Params, check_mode: bool, log: t.Callable[[str], None]) -> dict[str, t.Any]:
     """The result of the module. Raises LxcTaskError; GroupError, with the result, if a task failed."""
-    rows, faults = _group.expand(params)
+    # The libraries are loaded before the workers are: they share what is loaded.
+    rows, faults = _group.expand(params, _liblxc.default_lxc_path())
     if faults:
         raise _errors.OptionsError(faults)
-    rows += _strangers(rows, params) if params["exclusive"] else []
+    warnings: list[str] = []
+    rows += _strangers(rows, params, warnings) if params["exclusive"] else []
     allocs = _new_allocs(rows)
     progress = _Progress(len(rows), log)
     results: list[dict[str, t.Any]] = [{} for _row in rows]
@@ -44,15 +47,20 @@ def converge_group(params: _group.Params, check_mode: bool, log: t.Callable[[str
         results[number] = {**_identity(rows[number]), **result}
         progress.tell(results[number])
 
-    # The libraries are loaded before the workers are: they share what is loaded.
-    _liblxc.default_lxc_path()
     _pool.run(len(rows), job, params["parallel"] or 2 * len(os.sched_getaffinity(0)), done)
     if allocs and not check_mode:
         from ansible_collections.nomadic.lxc.plugins.module_utils import _do_directories
 
         for place in allocs:
             _do_directories.remove_empty_alloc(place)
-    return _collected(params, results, _prune(params, check_mode))
+    pruned: list[str] = []
+    trouble = None
+    try:
+        pruned = _prune(params, check_mode)
+    except (_errors.LxcTaskError, OSError) as error:
+        # The tasks are done: what became of them is told all the same.
+        trouble = f"prune_images: {error}"
+    return _collected(params, results, pruned, trouble, warnings)
 
 
 def _one(row: _group.Row, check_mode: bool, idle: _pool.Idle) -> dict[str, t.Any]:
@@ -89,25 +97,37 @@ def _identity(row: _group.Row) -> dict[str, t.Any]:
     }
 
 
-def _strangers(rows: t.Sequence[_group.Row], params: _group.Params) -> list[_group.Row]:
-    """The removal of every task in the group's alloc that has a record, and that no row means."""
+def _strangers(rows: t.Sequence[_group.Row], params: _group.Params, warnings: list[str]) -> list[_group.Row]:
+    """The removal of every task in the group's alloc that has a record, and that no row means. ``warnings`` gets whose can't be read.
+
+    A recreation that was cut off has left its task aside.
+    """
     path = os.path.normpath(params["lxc_path"] or _liblxc.default_lxc_path())
     meant = {row.container for row in rows}
-    found: list[_group.Row] = []
+    found: dict[str, _group.Row] = {}
+    for place in (path, os.path.dirname(_observe.aside_directory(path, ""))):
+        for name in _names_in(place):
+            # No container's name begins with "+".
+            if name in meant or name in found or name.startswith("+") or not name.endswith(f"-{params['alloc_id']}"):
+                continue
+            try:
+                record = _kept.read_record(_kept.record_file(place, name))
+            except _errors.LxcTaskError as error:
+                warnings.append(f"exclusive: whether {name} is of this alloc is not known, and it stays: {error}")
+                continue
+            if record is None or record.alloc_id != params["alloc_id"]:
+                continue
+            row = _group.removal(record.name, params)
+            if row.container == name:
+                found[name] = row
+    return list(found.values())
+
+
+def _names_in(directory: str) -> list[str]:
     try:
-        names = sorted(os.listdir(path))
+        return sorted(os.listdir(directory))
     except (FileNotFoundError, NotADirectoryError):
         return []
-    for name in names:
-        if name in meant or not name.endswith(f"-{params['alloc_id']}"):
-            continue
-        record = _kept.read_record(_kept.record_file(path, name))
-        if record is None or record.alloc_id != params["alloc_id"]:
-            continue
-        row = _group.removal(record.name, params)
-        if row.container == name:
-            found.append(row)
-    return found
 
 
 def _new_allocs(rows: t.Sequence[_group.Row]) -> list[t.Any]:
@@ -132,10 +152,16 @@ def _prune(params: _group.Params, check_mode: bool) -> list[str]:
     return _do_image.unused(path) if check_mode else _do_image.prune(path)
 
 
-def _collected(params: _group.Params, results: list[dict[str, t.Any]], pruned: list[str]) -> dict[str, t.Any]:
+def _collected(
+    params: _group.Params,
+    results: list[dict[str, t.Any]],
+    pruned: list[str],
+    trouble: str | None,
+    warnings: list[str],
+) -> dict[str, t.Any]:
     failed = [row for row in results if row["error"] is not None]
     changed = [row for row in results if row["changed"]]
-    warnings = [f"{row['container_name']}: {it}" for row in results for it in row.pop("warnings", [])]
+    warnings = [*warnings, *(f"{row['container_name']}: {it}" for row in results for it in row.pop("warnings", []))]
     path = os.path.normpath(params["lxc_path"] or _liblxc.default_lxc_path())
     driver = _driver.fingerprint(_liblxc.version(), True, params["volumes_enabled"])
     told = _driver.result([row["task"] for row in results if row["task"] is not None], driver, _images.told(path))
@@ -156,9 +182,11 @@ def _collected(params: _group.Params, results: list[dict[str, t.Any]], pruned: l
         "ansible_facts": told["ansible_facts"],
         "warnings": warnings,
     }
-    if failed:
-        errors = [f"{row['container_name'] or 'a task without a name'}: {row['error']}" for row in failed]
-        raise _errors.GroupError(f"{len(failed)} of {len(results)} tasks failed: {'; '.join(errors)}", errors, result)
+    errors = [f"{row['container_name'] or 'a task without a name'}: {row['error']}" for row in failed]
+    told_of_failed = [f"{len(failed)} of {len(results)} tasks failed: {'; '.join(errors)}"] if failed else []
+    troubles = [] if trouble is None else [trouble]
+    if failed or troubles:
+        raise _errors.GroupError("; ".join(told_of_failed + troubles), errors + troubles, result)
     return result
 
 

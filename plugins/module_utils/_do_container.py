@@ -16,6 +16,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _do_image,
     _errors,
     _ids,
+    _images,
     _mounts,
     _observe,
     _proc,
@@ -49,6 +50,10 @@ def build_image(work: _work.Work, step: _steps.BuildImage) -> None:
         work.outcome.spared.append(step)
     else:
         work.outcome.template_output = output
+    if step.back and work.record is not None:
+        # From its next start on the container stands on this build: it is the image that the task has.
+        build = _images.manifest_of(work.spec.lxc_path, step.recipe.id)
+        work.change_record(replace(work.record, image=None if build is None else build.build))
 
 
 def clone(work: _work.Work, step: _steps.Clone) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import time
 import typing as t
 
@@ -33,9 +34,9 @@ _NAMED_IN = "etc"
 _LONGEST = 65536
 
 
-def _lock_of(lxc_path: str, image: str, shared: bool = False) -> t.ContextManager[int]:
+def _lock_of(lxc_path: str, image: str, shared: bool = False, wait: float = WAIT) -> t.ContextManager[int]:
     directory = _image.images_directory(lxc_path)
-    return _lock.held(_lock.lock_file("image", image, directory), f"the image {image}", WAIT, shared)
+    return _lock.held(_lock.lock_file("image", image, directory), f"the image {image}", wait, shared)
 
 
 def ensure(recipe: _image.Recipe, runtime: _runtime.Runtime) -> str | None:
@@ -142,6 +143,8 @@ def _drop_retired(lxc_path: str, image: str) -> None:
 
 def _in_use(lxc_path: str, image: str) -> bool:
     """Whether a container that stands on the image runs; one that can't be asked counts as running."""
+    if image in _images.mounted():
+        return True
     runtime = _runtime.Runtime(lxc_path)
     for name in _images.users(lxc_path).get(image, []):
         try:
@@ -162,6 +165,10 @@ def clone(manifest: _image.Manifest, lxc_path: str, name: str) -> str:
     _copy_directory(lower, delta)
     for path in manifest.named:
         _copy_named(lower, delta, path, manifest.id, name)
+    # What else the template made beside the root file system, and its lines name: a table of mounts, a hook.
+    for entry in os.scandir(image):
+        if entry.is_file(follow_symlinks=False) and entry.name not in ("config", _image.MANIFEST):
+            _copy_file(entry.path, os.path.join(directory, entry.name))
     text = _tree.read_text(os.path.join(image, "config")) or ""
     return _image.clone_config(text, manifest, lower, directory, _hardware_address)
 
@@ -172,6 +179,13 @@ def _copy_directory(source: str, target: str) -> None:
         os.mkdir(target)
         os.chown(target, found.st_uid, found.st_gid)
         os.chmod(target, found.st_mode & 0o7777)
+
+
+def _copy_file(source: str, target: str) -> None:
+    found = os.stat(source)
+    shutil.copyfile(source, target)
+    os.chown(target, found.st_uid, found.st_gid)
+    os.chmod(target, found.st_mode & 0o7777)
 
 
 def _copy_named(lower: str, delta: str, path: str, former: str, name: str) -> None:
@@ -194,8 +208,14 @@ def _hardware_address() -> str:
 
 def unused(lxc_path: str) -> list[str]:
     """The images that nobody stands on, and what is left of builds that were cut off and of broken images."""
-    used = _images.users(lxc_path)
-    return [name for name in _images.image_names(lxc_path) if name.partition(".")[0] not in used]
+    used, runs = _images.users(lxc_path), _images.mounted()
+
+    def needed(name: str) -> bool:
+        image, _dot, rest = name.partition(".")
+        # On a broken one that was replaced only those stand that still run.
+        return image in runs or (image in used and not rest.startswith("old-"))
+
+    return [name for name in _images.image_names(lxc_path) if not needed(name)]
 
 
 def prune(lxc_path: str) -> list[str]:
@@ -203,7 +223,8 @@ def prune(lxc_path: str) -> list[str]:
     removed: list[str] = []
     for name in unused(lxc_path):
         image = name.partition(".")[0]
-        with _lock_of(lxc_path, image):
+        # What another call builds or clones at this moment is not unused.
+        with contextlib.suppress(_errors.LockTimeoutError), _lock_of(lxc_path, image, wait=0):
             # Somebody may have cloned it since.
             if name in unused(lxc_path):
                 _remove(_images.directory_of(lxc_path, name))

@@ -56,14 +56,27 @@ class Row:
         """The container's name; what was given for it where that is none."""
         params = self.params
         if params["handle"] is not None:
-            try:
-                return _handle.parse_handle(params["handle"]).container_name
-            except _errors.LxcTaskError:
-                return str(params["handle"])
+            handle = self._parsed
+            return str(params["handle"]) if handle is None else handle.container_name
         return "" if params["name"] is None else _names.container_name(params["name"], params["alloc_id"])
 
+    @property
+    def handle_path(self) -> str | None:
+        """Where the container is, by a handle; None without one that can be read."""
+        handle = self._parsed
+        return None if handle is None else handle.lxc_path
 
-def expand(params: Params) -> tuple[list[Row], list[str]]:
+    @property
+    def _parsed(self) -> _handle.Handle | None:
+        if self.params["handle"] is None:
+            return None
+        try:
+            return _handle.parse_handle(self.params["handle"])
+        except _errors.LxcTaskError:
+            return None
+
+
+def expand(params: Params, default_lxc_path: str) -> tuple[list[Row], list[str]]:
     """The rows of a group, and what is wrong with it as a whole; faults of one task are found when its turn comes."""
     rows: list[Row] = []
     faults: list[str] = []
@@ -73,7 +86,7 @@ def expand(params: Params) -> tuple[list[Row], list[str]]:
         faults += [] if fault is None else [f"tasks: number {number}: {fault}"]
     if len(rows) > MOST:
         faults.append(f"tasks: {len(rows)} are too many for one call: at most {MOST}")
-    faults += _conflicts(rows) + _mixed(rows)
+    faults += _conflicts(rows, default_lxc_path) + _mixed(rows)
     if params["parallel"] is not None and params["parallel"] < 1:
         faults.append(f"parallel {params['parallel']} is less than 1")
     if params["exclusive"]:
@@ -116,14 +129,15 @@ def _merged(task: Params, group: Params) -> dict[str, t.Any]:
     return merged
 
 
-def _conflicts(rows: t.Sequence[Row]) -> list[str]:
+def _conflicts(rows: t.Sequence[Row], default_lxc_path: str) -> list[str]:
     """Rows that mean the same container."""
-    seen: dict[tuple[str, str | None], Row] = {}
+    seen: dict[tuple[str, str], Row] = {}
     faults: list[str] = []
     for row in rows:
         if not row.container:
             continue
-        other = seen.setdefault((row.container, row.params["lxc_path"]), row)
+        path = row.handle_path or row.params["lxc_path"] or default_lxc_path
+        other = seen.setdefault((row.container, _names.normal_path(path)), row)
         if other is not row:
             faults.append(f"tasks: {_told(other)} and {_told(row)} are both container {row.container}")
     return faults

@@ -30,6 +30,8 @@ _DISTINCT = ("distro", "release", "arch", "image_variant", "image_server", "temp
 _HWADDR = re.compile(r"lxc\.net\.[0-9]+\.hwaddr")
 _LOWER = re.compile(re.escape(f"/{DIRECTORY}/") + r"([^/:]+)/rootfs:")
 # What separates layers and options where the kernel reads them (overlayfs.rst), and what escapes there.
+# In the options of a mounted overlay, see proc(5), /proc/pid/mountinfo: "lowerdir=...".
+_MOUNTED_LOWER = re.compile(re.escape(f"/{DIRECTORY}/") + r"([^/:,\s]+)/rootfs(?=[:,\s]|$)")
 _UNFIT = ":,\\"
 
 
@@ -112,6 +114,11 @@ def image_in(config: str) -> str | None:
     """The id of the image on which the container with this configuration stands; None if it stands on none."""
     match = _LOWER.search(config)
     return None if match is None else match[1]
+
+
+def images_mounted(mountinfo: str) -> set[str]:
+    """The ids of the images that some overlay in a mountinfo stands on."""
+    return set(_MOUNTED_LOWER.findall(mountinfo))
 
 
 def delta_of(directory: str) -> str:

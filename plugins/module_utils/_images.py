@@ -107,9 +107,27 @@ def users(lxc_path: str) -> dict[str, list[str]]:
     """Who stands on which image: the names of containers, of snapshots of them, and of ones that were set aside, by id."""
     found: dict[str, list[str]] = {}
     for name, directory in _places(lxc_path):
-        image = _image.image_in(_tree.read_text(os.path.join(directory, "config")) or "")
+        file = os.path.join(directory, "config")
+        image = _image.image_in(_tree.read_text(file) or "") if os.path.isfile(file) else None
         if image is not None and name not in found.setdefault(image, []):
             found[image].append(name)
+    return found
+
+
+def mounted() -> set[str]:
+    """The ids of the images on which a container runs, whoever started it and whatever is left of its directory: of those that
+    are mounted in any mount namespace.
+    """
+    seen: set[str] = set()
+    found: set[str] = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        # A process may end meanwhile.
+        with contextlib.suppress(OSError):
+            namespace = os.readlink(f"/proc/{pid}/ns/mnt")
+            if namespace not in seen:
+                with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="replace") as file:
+                    found |= _image.images_mounted(file.read())
+                seen.add(namespace)
     return found
 
 

@@ -59,6 +59,15 @@ class _Module(AnsibleModule):  # type: ignore[misc] # Ansible declares no types
         """Log a text of any characters."""
         super().log(msg.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0"), log_args)
 
+    def _log_invocation(self) -> None:
+        """Ansible hides values in a list's text, where it does not find those that are escaped there: of tasks log what was given."""
+        own: dict[str, t.Any] = self.__dict__
+        params = own["params"]
+        if "tasks" in params:
+            own["params"] = _text.given(params, own["argument_spec"])
+        super()._log_invocation()
+        own["params"] = params
+
 
 def run(
     spec: dict[str, dict[str, t.Any]],

@@ -73,9 +73,13 @@ class Create(Step):
 
 @dataclass(frozen=True)
 class BuildImage(Step):
-    """Have the template make an image that tasks share, unless somebody else has done so by then."""
+    """Have the template make an image that tasks share, unless somebody else has done so by then.
+
+    ``back``: the task's container stands on it already, and it was removed, or damaged.
+    """
 
     recipe: _image.Recipe
+    back: bool = False
 
 
 @dataclass(frozen=True)

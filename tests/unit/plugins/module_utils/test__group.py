@@ -12,6 +12,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.nomadic.lxc.plugins.module_utils._group import GROUP_SPEC, MOST, expand, removal
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import ARGUMENT_SPEC, parse_task
 from ansible_collections.nomadic.lxc.plugins.module_utils._text import HIDDEN, given
+from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.builders import LXC_PATH
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.builders import params as task_params
 
 Given = dict[str, t.Any]
@@ -26,13 +27,15 @@ def params(*tasks: Given, **group: t.Any) -> Given:
 
 
 def names(*tasks: Given, **group: t.Any) -> list[tuple[str, int | None]]:
-    rows, faults = expand(params(*tasks, **group))
+    rows, faults = expand(params(*tasks, **group), LXC_PATH)
     assert faults == []
     return [(row.container, row.index) for row in rows]
 
 
 def test_a_row_is_a_call_of_lxc_task() -> None:
-    rows, faults = expand(params({"name": "web", "template": "busybox", "mounts": [{"source": "/a", "target": "/b"}]}))
+    rows, faults = expand(
+        params({"name": "web", "template": "busybox", "mounts": [{"source": "/a", "target": "/b"}]}), LXC_PATH
+    )
     assert faults == []
     mounts = [{"source": "/a", "target": "/b", "read_only": False, "create": "auto"}]
     assert rows[0].params == task_params(name="web", template="busybox", mounts=mounts)
@@ -62,7 +65,7 @@ def test_the_group_has_every_option_of_a_task() -> None:
     ],
 )  # fmt: skip
 def test_what_a_task_does_not_say_the_group_says(task: Given, group: Given, found: Given) -> None:
-    rows, faults = expand(params({"name": "web", **task}, **group))
+    rows, faults = expand(params({"name": "web", **task}, **group), LXC_PATH)
     assert faults == []
     assert {name: rows[0].params[name] for name in found} == found
 
@@ -71,14 +74,14 @@ def test_what_a_task_does_not_say_the_group_says(task: Given, group: Given, foun
 def test_a_command_takes_no_configuration_from_the_group(state: str) -> None:
     group = {"template": "busybox", "backing_store": "overlay", "memory_mb": 64, "kill_timeout": "1s", "purge": True}
     for rows, faults in (
-        expand(params({"name": "web", "state": state}, **group)),
-        expand(params({"name": "web"}, state=state, **group)),
+        expand(params({"name": "web", "state": state}, **group), LXC_PATH),
+        expand(params({"name": "web"}, state=state, **group), LXC_PATH),
     ):
         assert faults == []
         assert parse_task(rows[0].params, "/var/lib/lxc")[1] == []
         assert (rows[0].params["kill_timeout"], rows[0].params["purge"]) == ("1s", True)
     # Its own is a fault of it, as in lxc_task.
-    rows, _faults = expand(params({"name": "web", "state": state, "memory_mb": 1}))
+    rows, _faults = expand(params({"name": "web", "state": state, "memory_mb": 1}), LXC_PATH)
     assert len(parse_task(rows[0].params, "/var/lib/lxc")[1]) == 1
 
 
@@ -113,6 +116,7 @@ def test_which_tasks_there_are(tasks: list[Given], group: Given, found: list[tup
             ["'web-0' of alloc '1' and 'web' of alloc '0-1' are both container web-0-1"],
         ),
         ([{"name": "web"}, {"handle": HANDLE}], {"alloc_id": "a1"}, ["the handle of web-a1"]),
+        ([{"name": "web"}, {"name": "web", "lxc_path": f"{LXC_PATH}/"}], {}, ["are both container web"]),
         ([{"name": "web"}], {"parallel": 0}, ["parallel 0 is less than 1"]),
         (
             [{"name": "web", "unprivileged": True}, {"name": "db", "count": 2}],
@@ -133,7 +137,7 @@ def test_which_tasks_there_are(tasks: list[Given], group: Given, found: list[tup
     ],
 )
 def test_what_is_wrong_with_a_group_is_told_at_once(tasks: list[Given], group: Given, says: list[str]) -> None:
-    _rows, faults = expand(params(*tasks, **group))
+    _rows, faults = expand(params(*tasks, **group), LXC_PATH)
     assert len(faults) == len(says)
     for fault, words in zip(faults, says):
         assert words in fault
@@ -148,15 +152,16 @@ def test_allocs_are_of_one_kind_each() -> None:
         {"name": "one", "alloc_id": None},
         {"name": "two", "alloc_id": None, "unprivileged": True},
     ]
-    assert expand(params(*tasks, template="busybox"))[1] == []
+    assert expand(params(*tasks, template="busybox"), LXC_PATH)[1] == []
 
 
 def test_the_same_name_elsewhere_is_another_container() -> None:
     assert names({"name": "web"}, {"name": "web", "lxc_path": "/srv/lxc"}) == [("web", None), ("web", None)]
+    assert len(names({"name": "web", "alloc_id": "a1", "lxc_path": "/srv/lxc"}, {"handle": HANDLE})) == 2
 
 
 def test_a_fault_of_one_task_is_not_of_the_group() -> None:
-    rows, faults = expand(params({"name": "-x"}, {"name": "web", "memory_mb": -1}, {"handle": "{"}, {}))
+    rows, faults = expand(params({"name": "-x"}, {"name": "web", "memory_mb": -1}, {"handle": "{"}, {}), LXC_PATH)
     assert faults == []
     assert [len(parse_task(row.params, "/var/lib/lxc")[1]) > 0 for row in rows] == [True] * 4
 
