@@ -73,7 +73,10 @@ for release in bookworm trixie; do
     echo "$release" >"$image/build_id"
 done
 
-# The template `debian` would ask Debian's mirrors: here it unpacks a Debian that was made before.
+# The template `debian` would ask Debian's mirrors: here it unpacks a Debian that was made before. What the real one calls must be
+# there all the same: a reader's host has it from the role alone.
+command -v debootstrap >/dev/null ||
+    die "this host has no debootstrap, which the template debian calls and the role lxc_host installs."
 layer /usr/share/lxc/templates
 sed "s|^set -eu\$|set -eu; archive=$debian|" "$collection/tests/integration/targets/setup_lxc/files/lxc-archive" \
     >/usr/share/lxc/templates/lxc-debian
