@@ -29,7 +29,9 @@ from documents import DocumentError, Example, commands, examples
 HERE = Path(__file__).resolve().parent
 # The commands that are not run here, each with the reason. They are named when they are met.
 _ELSEWHERE = {
+    "ansible-galaxy": "the lane release runs it",
     "scripts/demo": "the lane demo runs it",
+    "scripts/release": "the lane release runs it",
     "scripts/test": "it is what runs this",
 }
 # The documents whose examples are not run here, each with the reason. They are named, too.
