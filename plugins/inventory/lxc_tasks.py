@@ -17,7 +17,7 @@ description:
     so that a play can run inside.
   - The hosts are asked side by side, each by one command. A host needs a Python 3.9 or later with LXC's binding, and root.
   - A task is in the group C(lxc_tasks), in C(lxc_host_<host>), in C(lxc_state_<state>), and in C(lxc_alloc_<alloc>) if it has
-    an alloc.
+    an alloc. Characters that the name of a group can not have become C(_).
   - Its file is called C(*.lxc_tasks.yml) or C(*.lxc_tasks.yaml).
 options:
   plugin:

@@ -420,7 +420,8 @@ notes:
   - Changed on the running container, without a restart - O(memory_mb), O(cpu_shares) and O(kill_timeout).
   - Changed with a restart of a running container, unless O(restart_on_change=false) - O(volumes), O(mounts),
     O(devices), O(network_mode), O(network_link), O(host_network_admin), O(hostname), O(init), O(environment),
-    O(lxc_config) and O(alloc_dir).
+    O(lxc_config), O(alloc_dir), O(unprivileged), O(idmap_base) and O(idmap_size). With
+    O(restart_on_change=false), a change of the last three is an error for a running task.
   - Changed only with a new root file system, see O(recreate) - O(template), O(distro), O(release), O(arch),
     O(image_variant), O(image_server), O(template_args), O(default_config) and O(backing_store).
   - A newline or a NUL character in the value of any option is refused. In an LXC configuration, a newline begins a
