@@ -160,7 +160,11 @@ options:
       - The container's name and network hardware addresses are its own. What else a template makes unique, the keys of
         an SSH server for example, is shared by all clones.
       - Calls that need the same image at the same time build it once. An image that is half built or damaged is built
-        again before it is used. A container that was cloned from the former one runs on, see O(recreate).
+        again before it is used. A container that was cloned from the former one runs on, see O(recreate). Damage shows in
+        names, owners, modes, sizes and times. What is in the files is not read.
+      - A template, or a file that O(default_config) names, may change after an image was made. The image stays as it is.
+        To have it made anew, remove the tasks that stand on it, and prune it. How a download was verified is not part of
+        an image either, see O(disable_gpg).
       - Images that no container stands on are removed by M(nomadic.lxc.lxc_task_group) with
         O(nomadic.lxc.lxc_task_group#module:prune_images).
       - It can not be given together with O(unprivileged).

@@ -293,7 +293,7 @@ options:
       - With V(true), tasks of the alloc O(alloc_id) which the list does not name are removed, as with O(state=absent).
         O(purge) and O(kill_timeout) of the group hold for them.
       - Only tasks that this collection has made, in O(lxc_path), are removed.
-      - It needs O(alloc_id), and all tasks must be of this alloc.
+      - It needs O(alloc_id), and all tasks that have a name must be of this alloc.
     type: bool
     default: false
   prune_images:
