@@ -173,19 +173,21 @@ def clone(manifest: _image.Manifest, lxc_path: str, name: str) -> str:
     return _image.clone_config(text, manifest, lower, directory, _hardware_address)
 
 
+def _copy_owner_and_mode(source: str, target: str) -> None:
+    found = os.stat(source)
+    os.chown(target, found.st_uid, found.st_gid)
+    os.chmod(target, found.st_mode & 0o7777)
+
+
 def _copy_directory(source: str, target: str) -> None:
     if not os.path.isdir(target):
-        found = os.stat(source)
         os.mkdir(target)
-        os.chown(target, found.st_uid, found.st_gid)
-        os.chmod(target, found.st_mode & 0o7777)
+        _copy_owner_and_mode(source, target)
 
 
 def _copy_file(source: str, target: str) -> None:
-    found = os.stat(source)
     shutil.copyfile(source, target)
-    os.chown(target, found.st_uid, found.st_gid)
-    os.chmod(target, found.st_mode & 0o7777)
+    _copy_owner_and_mode(source, target)
 
 
 def _copy_named(lower: str, delta: str, path: str, former: str, name: str) -> None:
@@ -194,11 +196,9 @@ def _copy_named(lower: str, delta: str, path: str, former: str, name: str) -> No
     for depth in range(1, len(parents) + 1):
         _copy_directory(*(os.path.join(root, *parents[:depth]) for root in (lower, delta)))
     source, target = os.path.join(lower, path), os.path.join(delta, path)
-    found = os.stat(source)
     with open(source, "rb") as original, open(target, "wb") as copy:
         copy.write(original.read().replace(former.encode(), name.encode()))
-    os.chown(target, found.st_uid, found.st_gid)
-    os.chmod(target, found.st_mode & 0o7777)
+    _copy_owner_and_mode(source, target)
 
 
 def _hardware_address() -> str:
