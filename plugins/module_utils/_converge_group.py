@@ -18,7 +18,6 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _kept,
     _liblxc,
     _names,
-    _observe,
     _pool,
 )
 
@@ -105,7 +104,7 @@ def _strangers(rows: t.Sequence[_group.Row], params: _group.Params, warnings: li
     path = os.path.normpath(params["lxc_path"] or _liblxc.default_lxc_path())
     meant = {row.container for row in rows}
     found: dict[str, _group.Row] = {}
-    for place in (path, os.path.join(path, _observe.ASIDE)):
+    for place in (path, os.path.join(path, _names.ASIDE)):
         for name in _names_in(place):
             # No container's name begins with "+".
             if name in meant or name in found or name.startswith("+") or not name.endswith(f"-{params['alloc_id']}"):

@@ -18,7 +18,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _ids,
     _images,
     _mounts,
-    _observe,
+    _names,
     _proc,
     _record,
     _states,
@@ -81,7 +81,7 @@ def _begin(work: _work.Work) -> None:
         os.mkdir(work.directory, _DIRECTORY_MODE)
         os.chmod(work.directory, _directory_mode(work))
     work.then("remove the container", lambda: remove_container(work))
-    mark = _observe.making_mark(work.spec.lxc_path, work.name)
+    mark = _names.making_mark(work.spec.lxc_path, work.name)
     _make_mark(mark, str(os.stat(work.directory).st_ino))
     work.write_record(record)
 
@@ -131,7 +131,7 @@ def remove_container(work: _work.Work) -> None:
 
 
 def _unmark(work: _work.Work) -> None:
-    mark = _observe.making_mark(work.spec.lxc_path, work.name)
+    mark = _names.making_mark(work.spec.lxc_path, work.name)
     _work.unlink(mark)
     _work.remove_if_empty(os.path.dirname(mark))
 
@@ -202,7 +202,7 @@ def commit(work: _work.Work, _step: _steps.Commit) -> None:
 
 def set_aside(work: _work.Work, _step: _steps.SetAside) -> None:
     """Keep the container out of liblxc's sight while another is made in its place."""
-    aside = _observe.aside_directory(work.spec.lxc_path, work.name)
+    aside = _names.aside_directory(work.spec.lxc_path, work.name)
     with contextlib.suppress(FileExistsError):
         os.mkdir(os.path.dirname(aside), 0o700)
     record = work.record
@@ -217,7 +217,7 @@ def set_aside(work: _work.Work, _step: _steps.SetAside) -> None:
 
 def put_back(work: _work.Work) -> None:
     """Put the container that was set aside back."""
-    aside = _observe.aside_directory(work.spec.lxc_path, work.name)
+    aside = _names.aside_directory(work.spec.lxc_path, work.name)
     os.rename(aside, work.directory)
     _work.remove_if_empty(os.path.dirname(aside))
 
@@ -232,7 +232,7 @@ def drop_aside(work: _work.Work, _step: _steps.DropAside) -> None:
     """Remove the container that was set aside."""
     # The new container stands: from here on nothing is taken back.
     work.undo.clear()
-    aside = _observe.aside_directory(work.spec.lxc_path, work.name)
+    aside = _names.aside_directory(work.spec.lxc_path, work.name)
     # Without its record it is never put back, however far the removal comes.
     _work.unlink(os.path.join(aside, _record.FILE))
     _tree.remove(aside, _mounts.read_mount_points())

@@ -14,7 +14,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _lock,
     _mounts,
     _names,
-    _observe,
+    _observe_directories,
     _steps,
     _tree,
     _work,
@@ -32,7 +32,7 @@ def make_directories(work: _work.Work, step: _steps.MakeDirectories) -> None:
 def refuse_mixed(work: _work.Work, unprivileged: bool) -> None:
     """Raise LxcTaskError where tasks with which this one can't share the alloc have come since the plan was made."""
     place = t.cast(_names.Layout, work.spec.layout)
-    fault = _ids.mixed_fault(place.root, unprivileged, _observe.ids_of_others(place))
+    fault = _ids.mixed_fault(place.root, unprivileged, _observe_directories.ids_of_others(place))
     if fault is not None:
         raise _errors.LxcTaskError(fault)
 
@@ -69,7 +69,7 @@ def remove_made(work: _work.Work, path: str) -> None:
         _work.remove_if_empty(path)
         return
     with alloc_lock(work):
-        if path.startswith(place.alloc) and _observe.other_tasks(place):
+        if path.startswith(place.alloc) and _observe_directories.other_tasks(place):
             return
         kept = _tree.remove(path, _mounts.read_mount_points())
     if kept:
@@ -106,7 +106,7 @@ def purge(work: _work.Work, step: _steps.Purge) -> None:
         for path in step.paths:
             if path.startswith(os.path.join(os.path.realpath(place.root), os.path.basename(place.task))):
                 _tree.remove(path, points)
-        if not _observe.other_tasks(place):
+        if not _observe_directories.other_tasks(place):
             _tree.remove(place.alloc, points)
             _work.remove_if_empty(place.root)
 

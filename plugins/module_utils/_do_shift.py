@@ -20,7 +20,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _errors,
     _idmap,
     _names,
-    _observe,
+    _observe_directories,
     _record,
     _shift,
     _steps,
@@ -67,7 +67,7 @@ def shift_directories(work: _work.Work, step: _steps.ShiftDirectories) -> None:
 
 
 def _shared(place: _names.Layout, inward: bool) -> list[str]:
-    if not _observe.other_tasks(place):
+    if not _observe_directories.other_tasks(place):
         return [place.alloc]
     with contextlib.suppress(FileNotFoundError):
         if inward and os.stat(place.alloc).st_uid == 0:

@@ -1,7 +1,7 @@
 # Copyright (c) nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who a task is and where it lives: names, the container's name, the directories of its alloc."""
+"""Who a task is and where it lives: names, the container's name, the directories of its alloc, where what is not whole is kept."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ LONGEST_CONTAINER_NAME = 64
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 # The directory that the tasks of an alloc share has this name; a task's directory stands beside it.
 SHARED = "alloc"
+# Where a recreation keeps the former container: out of liblxc's sight, on the same file system.
+ASIDE = ".nomadic-lxc"
 # The mode of a task's directory while what is in it gets other owners.
 SHIFTING = 0o700
 
@@ -124,3 +126,15 @@ def layout(alloc_dir: str, name: str, alloc_id: str | None) -> Layout:
         alloc=os.path.join(root, SHARED),
         log_file=os.path.join(task, f"{name}-lxc.log"),
     )
+
+
+def aside_directory(lxc_path: str, name: str) -> str:
+    """Where a container stands while another is made in its place."""
+    return os.path.join(lxc_path, ASIDE, name)
+
+
+def making_mark(lxc_path: str, name: str) -> str:
+    """Where it stands that a container is being made: liblxc removes what it failed to make, our record first perhaps, and
+    may be killed at that. It holds the inode number of the container's directory. No name begins with ``+``.
+    """
+    return os.path.join(lxc_path, ASIDE, f"+{name}")

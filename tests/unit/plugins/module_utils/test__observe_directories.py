@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils._observe import passed
+from ansible_collections.nomadic.lxc.plugins.module_utils._observe_directories import passed
 
 
 @pytest.mark.parametrize(
