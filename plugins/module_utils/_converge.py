@@ -12,6 +12,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _config_lines,
     _declare,
     _errors,
+    _failures,
     _liblxc,
     _lock,
     _observe,
@@ -32,17 +33,21 @@ def converge(
     params: t.Mapping[str, t.Any],
     check_mode: bool,
     idle: t.Callable[[], t.ContextManager[None]] = contextlib.nullcontext,
+    failures: _failures.Failures | None = None,
 ) -> dict[str, t.Any]:
-    """One call on one task, from its parameters to its result. ``idle``: see Runtime. Raises LxcTaskError."""
+    """One call on one task, from its parameters to its result. ``idle``, ``failures``: see Runtime. Raises LxcTaskError."""
     try:
         with _signals.interruptible():
-            return _in_turn(params, check_mode, idle)
+            return _in_turn(params, check_mode, idle, failures)
     except _signals.Interrupted as error:
         raise _errors.LxcTaskError(f"{error}, when no step was under way: nothing is half done") from error
 
 
 def _in_turn(
-    params: t.Mapping[str, t.Any], check_mode: bool, idle: t.Callable[[], t.ContextManager[None]]
+    params: t.Mapping[str, t.Any],
+    check_mode: bool,
+    idle: t.Callable[[], t.ContextManager[None]],
+    failures: _failures.Failures | None,
 ) -> dict[str, t.Any]:
     spec, faults = _spec.parse_task(params, _liblxc.default_lxc_path())
     if spec is None:
@@ -52,7 +57,7 @@ def _in_turn(
         file = _lock.lock_file("task", spec.container_name, spec.lxc_path)
         lock = _lock.held(file, f"container {spec.container_name}")
     with lock as descriptor:
-        runtime = _runtime.Runtime(spec.lxc_path, descriptor, spec.options["environment"].values(), idle)
+        runtime = _runtime.Runtime(spec.lxc_path, descriptor, spec.options["environment"].values(), idle, failures)
         return _locked(spec, faults, runtime, check_mode)
 
 

@@ -13,6 +13,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _converge,
     _driver,
     _errors,
+    _failures,
     _group,
     _images,
     _kept,
@@ -36,9 +37,10 @@ def converge_group(params: _group.Params, check_mode: bool, log: t.Callable[[str
     allocs = _new_allocs(rows)
     progress = _Progress(len(rows), log)
     results: list[dict[str, t.Any]] = [{} for _row in rows]
+    failures = _failures.Failures()
 
     def job(number: int, idle: _pool.Idle) -> dict[str, t.Any]:
-        return _one(rows[number], check_mode, idle)
+        return _one(rows[number], check_mode, idle, failures)
 
     def done(number: int, result: t.Any) -> None:
         if isinstance(result, _pool.Lost):
@@ -62,10 +64,10 @@ def converge_group(params: _group.Params, check_mode: bool, log: t.Callable[[str
     return _collected(params, results, pruned, trouble, warnings)
 
 
-def _one(row: _group.Row, check_mode: bool, idle: _pool.Idle) -> dict[str, t.Any]:
+def _one(row: _group.Row, check_mode: bool, idle: _pool.Idle, failures: _failures.Failures) -> dict[str, t.Any]:
     """What a call of lxc_task returns, or its error."""
     try:
-        result = _converge.converge(row.params, check_mode, idle)
+        result = _converge.converge(row.params, check_mode, idle, failures)
     except _errors.LxcTaskError as error:
         return {"error": str(error), "errors": [str(it) for it in error.errors]}
     del result["ansible_facts"]

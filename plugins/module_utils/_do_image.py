@@ -15,6 +15,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _errors,
     _image,
     _images,
+    _liblxc,
     _lock,
     _mounts,
     _proc,
@@ -40,11 +41,23 @@ def _lock_of(lxc_path: str, image: str, shared: bool = False, wait: float = WAIT
 
 
 def ensure(recipe: _image.Recipe, runtime: _runtime.Runtime) -> str | None:
-    """Build an image if there is no sound one; what the template printed, None if it did not run. Raises LxcTaskError."""
+    """Build an image if there is no sound one; what the template printed, None if it did not run. Raises LxcTaskError.
+
+    A template that has failed for another task of the same call is not run again: it would fail as long once more.
+    """
+    attempt = f"{recipe.id} {recipe.default_config}"
     with _lock_of(runtime.lxc_path, recipe.id) as lock:
         if _images.sound(runtime.lxc_path, recipe.id) is not None:
             return None
-        return _build(recipe, runtime, lock)
+        failed = None if runtime.failures is None else runtime.failures.of(attempt)
+        if failed is not None:
+            raise _errors.LxcTaskError(f"for another task of this call {failed}")
+        try:
+            return _build(recipe, runtime, lock)
+        except _liblxc.RuntimeFailure as failure:
+            if runtime.failures is not None:
+                runtime.failures.note(attempt, str(failure))
+            raise
 
 
 @contextlib.contextmanager
