@@ -18,6 +18,11 @@ tar -C "$directory/source" --strip-components=1 --exclude='*/tools/testing' --ex
 rm -rf --one-file-system "$directory/package"
 
 cd "$directory/source"
+# The kernel of the host takes a process's floating point registers whole or not at all (xstateregs_set in its
+# arch/x86/kernel/fpu/regset.c). They are 11008 bytes where the processor has AMX; 2696, as it stands there, end with AVX-512.
+# The kernel's stacks, on which they are kept, are of twice the size for that: CONFIG_KERNEL_STACK_ORDER.
+sed -i 's/DEFINE_LONGS(HOST_FP_SIZE, 2696)/DEFINE_LONGS(HOST_FP_SIZE, 12288)/' arch/x86/um/user-offsets.c
+grep -q 'HOST_FP_SIZE, 12288' arch/x86/um/user-offsets.c
 make ARCH=um KCONFIG_ALLCONFIG="$config" allnoconfig
 # An option that lacks one which it depends on stays off in silence.
 if grep '^CONFIG_' "$config" | grep -vxFf .config; then
