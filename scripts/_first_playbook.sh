@@ -25,7 +25,12 @@ cat >"$place/remove.yml" <<'PLAYBOOK'
 PLAYBOOK
 
 [ -d /srv/www ] || remove_www=1
+# As lxc-net does: the playbook waits for an address.
+dnsmasq --conf-file=/dev/null --port=0 --interface=lxcbr0 --bind-interfaces --pid-file= --leasefile-ro --keep-in-foreground \
+    --dhcp-range=10.77.3.100,10.77.3.200 &
+addresses=$!
 clean() {
+    kill "$addresses"
     "$bin/ansible-playbook" -i "$place/hosts.ini" "$place/remove.yml"
     [ -z "${remove_www:-}" ] || rmdir /srv/www
 }
