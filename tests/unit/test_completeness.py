@@ -17,11 +17,64 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.nomadic.lxc.plugins.module_utils import _facts, _group, _sampling
 from ansible_collections.nomadic.lxc.plugins.module_utils._options import OPTIONS
 from ansible_collections.nomadic.lxc.plugins.module_utils._rules import schema
 from ansible_collections.nomadic.lxc.plugins.module_utils._spec import ARGUMENT_SPEC, validate
 
 COLLECTION = Path(__file__).resolve().parents[2]
+
+
+# The public interface: each module's options with their defaults. What is taken away, or gets another
+# default, breaks somebody's tasks.
+POLICY: dict[str, t.Any] = {
+    "lxc_path": None,
+    "alloc_dir": "/var/lib/nomadic-lxc/alloc",
+    "volumes_enabled": True,
+    "max_kill_timeout": "30s",
+    "network_mode": "host",
+    "network_link": "lxcbr0",
+    "host_network_admin": False,
+    "default_config": None,
+}
+SELECTION = dict.fromkeys(("name", "alloc_id", "handle"))
+TASK: dict[str, t.Any] = {
+    **SELECTION,
+    **POLICY,
+    "state": "started",
+    **dict.fromkeys(("template", "distro", "release", "arch", "image_variant", "image_server", "gpg_key_id")),
+    **dict.fromkeys(("gpg_key_server", "template_args", "volumes", "mounts", "devices", "memory_mb", "cpu_shares")),
+    **dict.fromkeys(("kill_timeout", "hostname", "init", "environment", "lxc_config", "idmap_base")),
+    **dict.fromkeys(("disable_gpg", "flush_cache", "force_cache", "autostart", "purge", "unprivileged"), False),
+    "log_level": "error",
+    "verbosity": "quiet",
+    "recreate": "never",
+    "restart_on_change": True,
+    "backing_store": "dir",
+    "idmap_size": 65536,
+}
+INTERFACE = [
+    pytest.param(ARGUMENT_SPEC, TASK, id="lxc_task"),
+    pytest.param(
+        _group.GROUP_SPEC,
+        {
+            **{name: default for name, default in TASK.items() if name not in ("name", "handle")},
+            "tasks": None,
+            "parallel": None,
+            "exclusive": False,
+            "prune_images": False,
+        },
+        id="lxc_task_group",
+    ),
+    pytest.param(
+        _facts.ARGUMENT_SPEC,
+        {**SELECTION, **POLICY, "driver_enabled": True, "wait": None, "timeout": "60s"},
+        id="lxc_task_facts",
+    ),
+    pytest.param(
+        _sampling.ARGUMENT_SPEC, {**SELECTION, **POLICY, "interval": "1s", "textfile": None}, id="lxc_task_stats"
+    ),
+]
 
 
 def _public(pattern: str) -> list[Path]:
@@ -101,7 +154,7 @@ def test_a_plugin_has_an_integration_target_that_uses_it(path: Path) -> None:
         file
         for target in targets
         for file in target.rglob("*")
-        if file.is_file() and f"nomadic.lxc.{path.stem}" in file.read_text(encoding="utf-8", errors="replace")
+        if file.is_file() and re.search(rf"\bnomadic\.lxc\.{path.stem}\b", file.read_text("utf-8", "replace"))
     ]
     assert used
 
@@ -138,6 +191,13 @@ def test_a_role_says_its_options_everywhere_alike(role: Path) -> None:
     assert {name: row["default"] for name, row in options.items()} == defaults
     assert {name: yaml.safe_load(default) for name, default in rows} == defaults
     assert all(row.get("type") and row.get("description") for row in options.values())
+
+
+@pytest.mark.parametrize(("spec", "options"), INTERFACE)
+def test_a_module_has_the_options_of_its_interface(
+    spec: dict[str, dict[str, t.Any]], options: dict[str, t.Any]
+) -> None:
+    assert {name: argument.get("default") for name, argument in spec.items()} == options
 
 
 def test_every_option_has_a_rule_in_the_schema() -> None:
