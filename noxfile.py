@@ -1,11 +1,11 @@
 # Copyright (c) nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The gate, as nox sessions: those of antsibull-nox, which antsibull-nox.toml configures, and our own around ansible-test.
+"""The gate, as nox sessions: those of antsibull-nox, which antsibull-nox.toml configures, and our own around scripts/test.
 
 antsibull-nox has sessions around ansible-test, too, but they fetch ansible-core from a repository, and start containers of
-their own. Ours call scripts/test, which installs a release of ansible-core, and makes the private network that our containers
-need.
+their own. Ours call scripts/test, which installs a release of ansible-core, has ansible-test do sanity and integration, and pytest
+the unit tests under each Python, and makes the private network that our containers need.
 """
 
 # /// script
@@ -31,15 +31,15 @@ antsibull_nox.load_antsibull_nox_toml()
 
 
 def ansible_test(lane: str, core: str) -> None:
-    """Add the session ``LANE-CORE``: a lane of scripts/test with this ansible-core. Arguments after ``--`` are its targets."""
-    # The lane without a version is that of the oldest; the lane `pairs` has the unit tests with all of them.
-    name = lane if core == CORES[0] else "pairs" if lane == "units" else f"{lane}-{core}"
+    """Add the session ``LANE-CORE``: a lane of scripts/test with this ansible-core. Arguments after ``--`` are integration's targets."""
+    # The lane without a version is that of the oldest. The unit tests with a newer one are pairs of it with each Python.
+    name = lane if core == CORES[0] else f"{'pairs' if lane == 'units' else lane}-{core}"
 
     def run(session: nox.Session) -> None:
         targets = ["--", *session.posargs] if session.posargs else []
         session.run("bash", "scripts/test", name, *targets, external=True)
 
-    run.__doc__ = f"Run the lane '{lane}' of scripts/test with ansible-core {core}."
+    run.__doc__ = f"Run the lane '{name}' of scripts/test, with ansible-core {core}."
     nox.session(name=f"{lane}-{core}", python=False, default=False)(run)
 
 

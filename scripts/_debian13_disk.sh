@@ -20,7 +20,7 @@ lists = re.findall(r"^_\w+_packages:\n((?:  .*\n)+)", text, re.MULTILINE)
 print(*dict.fromkeys(re.findall(r"^  - ([a-z0-9.+-]+)$", "".join(lists), re.MULTILINE)), "python3-apt")
 P
 )
-# shellcheck disable=SC2016
+# shellcheck disable=SC2016 # mmdebstrap's shell expands $1
 mmdebstrap --quiet --variant=minbase --format=directory \
     --include=systemd-sysv,udev,dbus,libpam-systemd,openssh-server,python3,iproute2,kmod,ca-certificates,sudo \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \

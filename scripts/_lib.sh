@@ -177,6 +177,19 @@ make_work() {
     mkdir -p "$(dirname "$collection")"
 }
 
+# copy_tree FOLDER [OPTION...]: copies the tree to where Ansible and ansible-test look for a collection; ansible-test refuses a link.
+# OPTIONs are those of git ls-files; without one, what git tracks, or does not ignore.
+copy_tree() {
+    local folder=$1
+    shift
+    [ $# -gt 0 ] || set -- --cached --others --exclude-standard
+    mkdir -p "$folder"
+    git -C "$root" -c safe.directory="$root" ls-files -z "$@" |
+        (cd "$root" && while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done) |
+        tar -C "$root" --null --files-from=- --create |
+        tar -C "$folder" --extract
+}
+
 # in_private_network COMMAND...: runs it where the host's network is out of reach and a bridge lxcbr0 is there.
 in_private_network() {
     HOST_NETWORK=$(readlink /proc/self/ns/net) unshare --net --mount --propagation unchanged bash "$root/scripts/_private_network.sh" "$@"

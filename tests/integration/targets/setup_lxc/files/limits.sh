@@ -19,7 +19,7 @@ directory() {
         path=$(awk -F: '$1 == 0 {print $3}' "/proc/$pid/cgroup")
         point=$(awk '/ - cgroup2 / {print $5; exit}' /proc/self/mountinfo)
     fi
-    # shellcheck disable=SC2001
+    # shellcheck disable=SC2001 # bash's own replacement has no groups
     echo "$point$(sed 's,\(/lxc\.payload\.[^/]*\).*,\1,' <<<"$path")"
 }
 

@@ -15,7 +15,7 @@ for process in /proc/[0-9]*; do
     "[lxc monitor] $folder/"*)
         # Its children are the container's init, with which everything in the container ends.
         children=$(cat "$process/task/${process#/proc/}/children" 2>/dev/null) || continue
-        # shellcheck disable=SC2086
+        # shellcheck disable=SC2086 # they are several
         kill -KILL "${process#/proc/}" $children 2>/dev/null || true
         killed="$killed ${command##*/lxc }"
         ;;

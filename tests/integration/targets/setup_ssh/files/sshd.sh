@@ -45,7 +45,7 @@ stop)
     if [ -s "$folder/sshd.pid" ]; then
         pid=$(cat "$folder/sshd.pid")
         # Its sessions would go on without it.
-        # shellcheck disable=SC2046
+        # shellcheck disable=SC2046 # they are several
         kill "$pid" $(cat "/proc/$pid/task/$pid/children") 2>/dev/null || true
     fi
     for process in /proc/[0-9]*; do
