@@ -206,7 +206,7 @@ display = Display()
 HOST_KEYWORDS = ("environment", "remote_user")
 
 
-class Connection(ConnectionBase):  # type: ignore[misc]
+class Connection(ConnectionBase):  # type: ignore[misc] # Ansible declares no types
     """A connection to the inside of a container."""
 
     transport = "nomadic.lxc.lxc_attach"

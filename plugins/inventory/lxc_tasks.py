@@ -152,7 +152,7 @@ SUFFIXES = (".lxc_tasks.yml", ".lxc_tasks.yaml")
 CONNECTION = "nomadic.lxc.lxc_attach"
 
 
-class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: ignore[misc]
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: ignore[misc] # Ansible declares no types
     """Read by Ansible."""
 
     NAME = "nomadic.lxc.lxc_tasks"
@@ -236,7 +236,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
                 answers[name] = {"tasks": tasks, "warnings": warnings}
             except (_ask.AskError, AnsibleError) as error:
                 faults[name] = str(error)
-            except Exception as error:  # noqa: BLE001 # pylint: disable=broad-except
+            except Exception as error:  # noqa: BLE001 # pylint: disable=broad-except # one host's fault is not the others'
                 faults[name] = f"{type(error).__name__}: {error}"
 
         began: dict[str, float] = {}
@@ -295,7 +295,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             return str(own["container_name"]) + ("" if _kind(host, variables) == LOCAL else f".{host}")
         try:
             name = self._compose(expression, own)
-        except Exception as error:  # pylint: disable=broad-except
+        except Exception as error:  # pylint: disable=broad-except # a user's template raises what it likes
             raise AnsibleParserError(
                 f"nomadic.lxc.lxc_tasks: hostname can't be used for {own['container_name']}: {error}"
             ) from error
@@ -314,7 +314,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             self.templar.available_variables = own
             try:
                 holds = self.templar.evaluate_conditional(condition)
-            except Exception as error:  # pylint: disable=broad-except
+            except Exception as error:  # pylint: disable=broad-except # a user's condition raises what it likes
                 if strict:
                     raise AnsibleParserError(
                         f"nomadic.lxc.lxc_tasks: the filter {condition!r} can't be used: {error}"

@@ -36,7 +36,7 @@ def _in_turns(work: _work.Work, step: _steps.ShiftDirectories | _steps.ShiftRoot
     for idmap, inward in ((step.former, False), (step.wanted, True)):
         if idmap is not None:
             back = (idmap, not inward)
-            work.then(f"take back to {step.action}", lambda back=back: turn(*back))  # type: ignore[misc]
+            work.then(f"take back to {step.action}", lambda back=back: turn(*back))  # type: ignore[misc] # mypy can't infer a lambda's default
             turn(idmap, inward)
 
 

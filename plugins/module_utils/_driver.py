@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import typing as t
 
-# The seed's Abilities and FSIsolation.
+# Abilities and FSIsolation of Nomad's driver.
 ABILITIES = {"send_signals": False, "exec": False, "fs_isolation": "image"}
 
 
 def fingerprint(version: str, enabled: bool, volumes_enabled: bool) -> dict[str, str]:
-    """The attributes by which the seed's driver told a node of itself; empty where it is disabled or LXC is not there."""
+    """The attributes by which Nomad's driver told a node of itself; empty where it is disabled or LXC is not there."""
     if not enabled or not version:
         return {}
     found = {"driver.lxc": "1", "driver.lxc.version": version}

@@ -1,7 +1,7 @@
 # Copyright (c) nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One call of lxc_task_facts: the seed's Fingerprint, Abilities and Open, and waiting for an end or a start."""
+"""One call of lxc_task_facts: Fingerprint, Abilities and Open of Nomad's driver, and waiting for an end or a start."""
 
 from __future__ import annotations
 

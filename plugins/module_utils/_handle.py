@@ -1,7 +1,7 @@
 # Copyright (c) nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The handle: the JSON string by which a container is found again, as Nomad's driver wrote and read it (the seed's lxcPID)."""
+"""The handle: the JSON string by which a container is found again, as Nomad's driver wrote and read it (its lxcPID)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Handle:
 
 
 def render_handle(handle: Handle) -> str:
-    """The JSON that Go's json.Marshal makes of the seed's struct: keys in this order, no spaces."""
+    """The JSON that Go's json.Marshal makes of the driver's struct: keys in this order, no spaces."""
     fields = {
         "ContainerName": handle.container_name,
         "InitPid": handle.init_pid,

@@ -113,7 +113,7 @@ def _run(
         result = call(module)
     except _errors.LxcTaskError as error:
         _fail(module, error)
-    except Exception as error:  # noqa: BLE001 # pylint: disable=broad-except
+    except Exception as error:  # noqa: BLE001 # pylint: disable=broad-except # no fault ends without JSON
         module.fail_json(
             msg=f"nomadic.lxc has a fault of its own, please report it: {type(error).__name__}: {error}",
             exception=traceback.format_exc(),

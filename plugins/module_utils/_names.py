@@ -43,7 +43,7 @@ def name_faults(name: str | None, alloc_id: str | None) -> list[str]:
 
 
 def container_name(name: str, alloc_id: str | None) -> str:
-    """``<name>-<alloc_id>`` as in the seed, or just ``<name>`` for a task that is alone."""
+    """``<name>-<alloc_id>`` as in Nomad's driver, or just ``<name>`` for a task that is alone."""
     return name if alloc_id is None else f"{name}-{alloc_id}"
 
 

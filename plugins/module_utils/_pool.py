@@ -203,7 +203,7 @@ def _serve(channel: socket.socket, job: Job) -> t.NoReturn:
             for line in numbers:
                 try:
                     tell(result=job(int(line), idle))
-                except Exception as error:  # noqa: BLE001  # pylint: disable=broad-except
+                except Exception as error:  # noqa: BLE001  # pylint: disable=broad-except # it is told, as that job's
                     tell(lost=[f"{type(error).__name__}: {error}", traceback.format_exc()])
         code = 0
     finally:

@@ -1,7 +1,7 @@
 # Copyright (c) nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""LXC templates: which file one is, which options it knows, and its argument list as go-lxc makes it for the seed. Pure."""
+"""LXC templates: which file one is, which options it knows, and its argument list as go-lxc makes it for Nomad's driver. Pure."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Volumes, mounts and devices: their strings, and the policy on their sources. Pure.
 
-A volume is the seed's ``source:target``; its messages are the seed's.
+A volume is the ``source:target`` of Nomad's driver, with its messages.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Resolved:
 
 
 def parse_volume(entry: str) -> tuple[str, str]:
-    """Source and target of ``source:target``. Raises LxcTaskError with the seed's messages."""
+    """Source and target of ``source:target``. Raises LxcTaskError with the driver's messages."""
     halves = entry.split(":")
     if len(halves) != 2 or not halves[0] or not halves[1]:
         raise _errors.LxcTaskError(
@@ -108,7 +108,7 @@ def beneath(path: str, directory: str) -> bool:
 
 
 def wanted(options: t.Mapping[str, t.Any], task_dir: str) -> list[Wanted]:
-    """Every source that the options name; a relative one is relative to the task's directory, as in the seed."""
+    """Every source that the options name; a relative one is relative to the task's directory, as in Nomad's driver."""
     found: list[Wanted] = []
     for entry in options["volumes"]:
         source, target = parse_volume(entry)
@@ -125,7 +125,7 @@ def wanted(options: t.Mapping[str, t.Any], task_dir: str) -> list[Wanted]:
 
 
 def own_mounts(local: str, alloc: str, secrets: str) -> list[_entries.Mount]:
-    """The three that every task has, as in the seed."""
+    """The three that every task has, as in Nomad's driver."""
     return [_entries.Mount(source, target) for source, target in zip((local, alloc, secrets), OWN)]
 
 

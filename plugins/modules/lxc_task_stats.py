@@ -194,7 +194,7 @@ stats:
       type: int
       sample: 4
     io:
-      description: Bytes moved from and to block devices since the container's start. Null where the kernel does not count.
+      description: Bytes moved from and to block devices since the container's start; both null where the kernel does not count.
       type: dict
       contains:
         read_bytes:
@@ -206,7 +206,7 @@ stats:
           type: int
           sample: 4096
     throttled:
-      description: How much a CPU quota held the task back since the container's start. Null where the kernel does not count.
+      description: How much a CPU quota held the task back since the container's start; both null where the kernel does not count.
       type: dict
       contains:
         periods:

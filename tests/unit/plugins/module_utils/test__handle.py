@@ -1,7 +1,7 @@
 # Copyright (c) nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The handle: the JSON of the seed's lxcPID, as Go's encoding/json writes and reads it."""
+"""The handle: the JSON of lxcPID in Nomad's driver, as Go's encoding/json writes and reads it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Volumes, mounts and devices: the seed's strings, the operator's policy, and what glibc reads in a mount entry."""
+"""Volumes, mounts and devices: the strings of Nomad's driver, the operator's policy, and what glibc reads in a mount entry."""
 
 from __future__ import annotations
 
@@ -287,7 +287,7 @@ def test_what_a_task_names() -> None:
     }
     assert wanted(options, TASK) == [
         Wanted("volumes", "/tmp/x", "/tmp/x", "mnt/tmp"),
-        # relative to the task's directory, as in the seed
+        # relative to the task's directory, as in Nomad's driver
         Wanted("volumes", "data", f"{TASK}/data", "srv/data"),
         Wanted("mounts", "a", f"{TASK}/a", "b", True, "file"),
         Wanted("devices", "/dev/fuse", "/dev/fuse", "dev/fuse", permissions="rw"),
