@@ -15,6 +15,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _errors,
     _liblxc,
     _names,
+    _policy,
     _proc,
     _prometheus,
     _select,
@@ -43,7 +44,8 @@ def stats(params: Params, check_mode: bool) -> dict[str, t.Any]:
     fault = _names.path_fault(params["textfile"]) if params["textfile"] is not None else None
     if fault is not None:
         raise _errors.LxcTaskError(f"textfile: {fault}")
-    wanted = _select.parse_selection(params)
+    # A sample tells of no stop.
+    wanted = _select.parse_selection({**params, "max_kill_timeout": _policy.POLICY["max_kill_timeout"]["default"]})
     views, warnings = _select.select(wanted, _liblxc.Containers(wanted.lxc_path), ask=False)
     groups = {view.container_name: cgroup_of(view) for view in views}
     running = {name: group for name, group in groups.items() if group is not None}

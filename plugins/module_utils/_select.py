@@ -32,6 +32,8 @@ Params = t.Mapping[str, t.Any]
 
 # What the modules that only look have in common.
 ARGUMENTS: dict[str, dict[str, t.Any]] = {**_policy.IDENTITY, **_policy.POLICY}
+# What they take since all modules do, and don't look at.
+_PASSED_OVER = _policy.POLICY.keys() - {"lxc_path", "max_kill_timeout"}
 
 
 # The lines of a configuration that a look needs: mounts, network, ids, our hook at the end, where the cgroups are.
@@ -67,14 +69,13 @@ def duration(params: Params, name: str) -> int:
 
 def parse_selection(params: Params) -> Selection:
     """Read the options. Raises LxcTaskError."""
-    faults = _text.unprintable(params)
+    faults = _text.unprintable({name: value for name, value in params.items() if name not in _PASSED_OVER})
     ceiling = 0
     name, alloc_id = params["name"], params["alloc_id"]
     if not faults:
         faults += _names.name_faults(name, alloc_id)
-        for option in ("lxc_path", "alloc_dir", "default_config"):
-            fault = _names.path_fault(params[option]) if params[option] is not None else None
-            faults += [f"{option}: {fault}"] if fault is not None else []
+        fault = _names.path_fault(params["lxc_path"]) if params["lxc_path"] is not None else None
+        faults += [f"lxc_path: {fault}"] if fault is not None else []
         try:
             ceiling = _duration.parse_duration(params["max_kill_timeout"])
         except _errors.LxcTaskError as error:

@@ -84,8 +84,6 @@ def test_a_handle_says_where_to_the_letter() -> None:
         ({"name": "web\nlxc.hook.start = /bin/x"}, "name: a newline"),
         ({"lxc_path": "lxc"}, "lxc_path: 'lxc' is not an absolute path"),
         ({"lxc_path": "/a/../b"}, "lxc_path: '/a/../b' has '..' in it"),
-        ({"alloc_dir": "alloc"}, "alloc_dir"),
-        ({"default_config": "default.conf"}, "default_config"),
         ({"max_kill_timeout": "soon"}, "max_kill_timeout: invalid duration 'soon'"),
         ({"handle": "{"}, "Failed to parse handle '{': "),
         ({"handle": handle("web", "/lxc"), "name": "db"}, "another container than the handle, 'web'"),
@@ -97,6 +95,19 @@ def test_options_that_nothing_can_mean(given: dict[str, t.Any], says: str) -> No
     with pytest.raises(LxcTaskError) as caught:
         parse_selection({**PARAMS, "lxc_path": "/lxc", **given})
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"alloc_dir": "alloc"},
+        {"default_config": "default.conf"},
+        {"network_link": "a\nb"},
+        {"volumes_enabled": False, "network_mode": "bridge", "host_network_admin": True},
+    ],
+)
+def test_what_they_do_not_use_is_passed_over(given: dict[str, t.Any]) -> None:
+    assert parse_selection({**PARAMS, "lxc_path": "/lxc", **given}) == parse_selection({**PARAMS, "lxc_path": "/lxc"})
 
 
 def test_all_faults_are_told_at_once() -> None:
