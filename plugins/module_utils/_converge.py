@@ -41,6 +41,8 @@ def converge(
             return _in_turn(params, check_mode, idle, failures)
     except _signals.Interrupted as error:
         raise _errors.LxcTaskError(f"{error}, when no step was under way: nothing is half done") from error
+    except OSError as error:
+        raise _errors.of_system(error) from error
 
 
 def _in_turn(

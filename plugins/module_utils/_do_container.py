@@ -144,7 +144,9 @@ def remove_half_made(work: _work.Work, _step: _steps.RemoveHalfMade) -> None:
 
 def destroy(work: _work.Work, _step: _steps.Destroy) -> None:
     """Remove the container with its root file system, and what liblxc leaves of its directory."""
-    work.runtime.destroy(work.name)
+    # One that liblxc calls ephemeral went when it was stopped.
+    if os.path.lexists(work.runtime.config_file(work.name)):
+        work.runtime.destroy(work.name)
     directory = work.directory
     if os.path.lexists(directory):
         _tree.remove(directory, _mounts.read_mount_points())

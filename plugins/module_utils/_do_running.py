@@ -27,6 +27,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Cgroup
 # See pty(7). Each container has one for each of its terminals, lxc.tty.max, and one for its console.
 _PTY_MAX = "/proc/sys/kernel/pty/max"
 # What liblxc says where the kernel gives it none (terminal.c, conf.c).
+_NO_PROGRAM = re.compile(r"(No such file or directory|Permission denied|Not a directory) - Failed to exec")
 _NO_TERMINAL = re.compile(r"Failed to (allocate|create) (tty|ttys|console|terminal)\b")
 
 
@@ -60,7 +61,9 @@ def start_hint(words: str, memory_mb: int | None, pty_max: str) -> str | None:
             f"the host may be out of pseudo terminals: raise kernel.pty.max, which is {pty_max.strip() or 'unknown'},"
             " or give tasks fewer with lxc.tty.max in lxc_config"
         )
-    return None if memory_mb is None else f"if memory_mb, {memory_mb}, is too little for its init, raise it"
+    if memory_mb is None or _NO_PROGRAM.search(words):
+        return None
+    return f"if memory_mb, {memory_mb}, is too little for its init, raise it"
 
 
 def note_init(work: _work.Work) -> None:

@@ -24,6 +24,11 @@ class LxcTaskError(Exception):
         return f"{self.msg} ({self.hint})" if self.hint else self.msg
 
 
+def of_system(error: OSError) -> LxcTaskError:
+    """What the kernel refused, where nothing was under way."""
+    return LxcTaskError(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
+
+
 class OptionsError(LxcTaskError):
     """The options of a call are not what they may be; all faults are named at once."""
 

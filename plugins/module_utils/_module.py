@@ -113,6 +113,8 @@ def _run(
         result = call(module)
     except _errors.LxcTaskError as error:
         _fail(module, error)
+    except OSError as error:
+        _fail(module, _errors.of_system(error))
     except Exception as error:  # noqa: BLE001 # pylint: disable=broad-except # no fault ends without JSON
         module.fail_json(
             msg=f"nomadic.lxc has a fault of its own, please report it: {type(error).__name__}: {error}",

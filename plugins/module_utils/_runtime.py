@@ -38,6 +38,8 @@ STOP_TIMEOUT = 30.0
 KILL_TIMEOUT = 5.0
 _PAUSE = 0.01
 _SOON = 0.05
+# Files that include each other: liblxc finds no end in those that include themselves.
+_DEEPEST = 8
 # Of an output: lines, and characters.
 _WORDS = 12
 _LETTERS = 1500
@@ -122,8 +124,7 @@ class Runtime(_liblxc.Containers):
         import _lxc
 
         text = _tree.read_text(self.config_file(name)) or ""
-        lines = _config_lines.parse(text) if "lxc.log" in text else []
-        logs = [value for key, value in lines if key == "lxc.log.file" and not os.path.lexists(value)]
+        logs = [log for log in _logs(text) if not os.path.lexists(log)]
         try:
             with _liblxc.quiet():
                 return _lxc.Container(name, self.lxc_path)
@@ -303,7 +304,15 @@ class Runtime(_liblxc.Containers):
         self._change(name, "destroy", lambda container: container.destroy(), timeout=_child.FOREVER)
 
     def _change(self, name: str, verb: str, change: t.Callable[[t.Any], t.Any], timeout: float = STOP_TIMEOUT) -> None:
-        done = self._call(lambda: bool(change(self.open(name))), timeout=timeout)
+        def work() -> bool:
+            container = self.open(name)
+            log = f"/proc/self/fd/{os.memfd_create('log')}"
+            if not (container.set_config_item("lxc.log.file", log) and change(container)):
+                _say(_errors_in(log, 0))
+                return False
+            return True
+
+        done = self._call(work, timeout=timeout)
         if not done.ok:
             raise _liblxc.RuntimeFailure(f"liblxc can't {verb} container {name}", self.last_words(done.output))
 
@@ -316,6 +325,23 @@ class Runtime(_liblxc.Containers):
         _cgroup_files.remove_monitor_cgroups(
             name, lambda other: os.path.lexists(self.directory(other)), payload=payload
         )
+
+
+def _logs(text: str, depth: int = 0) -> list[str]:
+    """The log files that a configuration names, also by way of what it includes: files, and directories of ``*.conf``."""
+    if "lxc.log" not in text and "lxc.include" not in text:
+        return []
+    logs: list[str] = []
+    for key, value in _config_lines.parse(text):
+        if key == "lxc.log.file" and value:
+            logs.append(value)
+        elif key == "lxc.include" and value and depth < _DEEPEST:
+            names = [value]
+            if os.path.isdir(value):
+                names = [os.path.join(value, name) for name in os.listdir(value) if name.endswith(".conf")]
+            for file in names:
+                logs += _logs(_tree.read_text(file) or "", depth + 1)
+    return logs
 
 
 def _leave_out(container: t.Any, key: str, value: str) -> None:

@@ -18,6 +18,8 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._do_running import sta
         ("Failed to allocate ttys", 64, "", "is unknown"),
         ("Failed to exec /sbin/init", 64, "4096\n", "memory_mb, 64"),
         ("Failed to exec /sbin/init", None, "4096\n", ""),
+        ("Cannot allocate memory - Failed to exec /sbin/init", 1, "4096\n", "memory_mb, 1"),
+        ('No such file or directory - Failed to exec "/nope"', 64, "4096\n", ""),
     ],
 )
 def test_what_may_help(words: str, memory_mb: int | None, pty_max: str, says: str) -> None:

@@ -36,6 +36,7 @@ class Host:
             def __init__(self) -> None:
                 self.lxc_path = lxc_path
                 self.hidden: list[str] = []
+                self.failures = None
 
             def directory(self, name: str) -> str:
                 return os.path.join(lxc_path, name)
