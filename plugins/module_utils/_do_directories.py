@@ -20,6 +20,9 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _work,
 )
 
+# More are no slip of a hand.
+_MOST_LEVELS = 100
+
 
 def make_directories(work: _work.Work, step: _steps.MakeDirectories) -> None:
     """Make the task's and the alloc's directories; the alloc's own is always given its mode."""
@@ -56,9 +59,12 @@ def make_directory(work: _work.Work, path: str, mode: int, owner: int, always: b
             os.chown(path, 0 if path == place.task else owner, owner)
         os.chmod(path, mode)
     elif always:
-        former = os.stat(path, follow_symlinks=False).st_mode & 0o7777
-        work.then(f"give {path} its mode back", lambda: os.chmod(path, former))
+        former = os.stat(path, follow_symlinks=False)
+        work.then(f"give {path} its mode back", lambda: os.chmod(path, former.st_mode & 0o7777))
         os.chmod(path, mode)
+        if former.st_uid != 0:
+            work.then(f"give {path} its owner back", lambda: os.chown(path, former.st_uid, -1))
+            os.chown(path, 0, -1)
 
 
 def remove_made(work: _work.Work, path: str) -> None:
@@ -120,5 +126,8 @@ def remove_empty_alloc(place: _names.Layout) -> None:
 
 
 def _unmount(path: str) -> None:
-    if os.path.realpath(path) in _mounts.read_mount_points():
+    """Unmount a path, and what lies below in a stack of mounts there."""
+    for _level in range(_MOST_LEVELS):
+        if os.path.realpath(path) not in _mounts.read_mount_points():
+            return
         _mounts.unmount(path)

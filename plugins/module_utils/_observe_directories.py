@@ -47,7 +47,9 @@ def of_directories(spec: _spec.TaskSpec, state: str, points: t.Sequence[str]) ->
             continue
         if not stat.S_ISDIR(found.st_mode):
             blocked = blocked or directory
-        modes[directory] = stat.S_IMODE(found.st_mode)
+        # Who owns the alloc's directory could give it any mode.
+        foreign = directory == place.root and found.st_uid != 0
+        modes[directory] = _observed.NOT_ROOTS if foreign else stat.S_IMODE(found.st_mode)
     real = _tree.RealPath()
     secrets = real(place.secrets)
     secrets_mounted = secrets in _tree.within(secrets, points)
@@ -174,7 +176,7 @@ def _sources(spec: _spec.TaskSpec, place: _names.Layout, real: _tree.RealPath) -
     """What is at each path that the task names, and of its own directories where they lead."""
     made = {os.path.normpath(path) for path, _mode in place.directories()}
     own = {path: _volumes.Source(real(path), "dir") for path in (place.local, place.alloc, place.secrets)}
-    return {**own, **{it.path: _source(it.path, made) for it in _volumes.wanted(spec.options, place.task)}}
+    return {**own, **{it.path: source(it.path, made) for it in _volumes.wanted(spec.options, place.task)}}
 
 
 def passed(path: str) -> tuple[str, ...]:
@@ -203,14 +205,26 @@ def passed(path: str) -> tuple[str, ...]:
     return tuple(places)
 
 
-def _source(path: str, made: t.AbstractSet[str]) -> _volumes.Source:
+def source(path: str, made: t.AbstractSet[str]) -> _volumes.Source:
+    """What is at a path. ``made``: the directories that the run makes, which count as there."""
     return replace(_found(path, made), passed=passed(path))
+
+
+def _reached(path: str, made: t.AbstractSet[str]) -> str:
+    """A path where ``..`` leads out of a directory that the run makes: it is no link, and the kernel does not know it yet."""
+    at = "/"
+    for part in path.split("/"):
+        if part == ".." and os.path.normpath(at) in made and not os.path.lexists(at):
+            at = os.path.dirname(at)
+        elif part not in ("", "."):
+            at = os.path.join(at, part)
+    return at
 
 
 def _found(path: str, made: t.AbstractSet[str]) -> _volumes.Source:
     real = os.path.realpath(path)
     try:
-        found = os.stat(path)
+        found = os.stat(_reached(path, made))
     except (OSError, ValueError):
         # The run makes the task's directories before anything is mounted from them.
         return _volumes.Source(real, "dir" if os.path.normpath(path) in made else "missing")

@@ -28,6 +28,10 @@ class Image:
     build: str | None
 
 
+# Stands for the mode of an alloc's directory that another user owns.
+NOT_ROOTS = -1
+
+
 @dataclass(frozen=True)
 class Closed:
     """A directory that leads to something, and that not everybody can pass."""
@@ -62,7 +66,9 @@ class Observed:
     limits: _cgroup_text.Limits | None = None
     controllers: t.AbstractSet[str] | None = None  # that containers get on this host; None is not known
     link_up: bool | None = True  # of the bridge that the task's network is on; None where there is none of that name
-    directories: t.Mapping[str, int | None] = field(default_factory=dict)  # mode, None where there is none
+    directories: t.Mapping[str, int | None] = field(
+        default_factory=dict
+    )  # mode, or NOT_ROOTS; None where there is none
     blocked: str | None = None  # something that is no directory stands where one must be
     secrets_mounted: bool = False
     secrets_exist: bool = False

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils._observe_directories import passed
+from ansible_collections.nomadic.lxc.plugins.module_utils._observe_directories import passed, source
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,13 @@ def test_links_that_go_round_come_to_an_end(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     assert len(passed(str(tmp_path / "a"))) < 100
+
+
+def test_a_path_leads_out_of_a_directory_that_is_not_made_yet(tmp_path: Path) -> None:
+    (tmp_path / "other/local").mkdir(parents=True)
+    task = str(tmp_path / "task")
+    made = {task, f"{task}/local"}
+    assert source(f"{task}/../other/local", made).kind == "dir"
+    assert source(f"{task}/local/../../other/local", made).kind == "dir"
+    assert source(f"{task}/none/../../other/local", made).kind == "missing"
+    assert source(f"{tmp_path}/none/../other/local", made).kind == "missing"
