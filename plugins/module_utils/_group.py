@@ -87,7 +87,7 @@ def expand(params: Params, default_lxc_path: str) -> tuple[list[Row], list[str]]
     if len(rows) > MOST:
         faults.append(f"tasks: {len(rows)} are too many for one call: at most {MOST}")
     faults += _conflicts(rows, default_lxc_path) + _mixed(rows)
-    if params["parallel"] is not None and params["parallel"] < 1:
+    if params["parallel"] is not None and (isinstance(params["parallel"], bool) or params["parallel"] < 1):
         faults.append(f"parallel {params['parallel']} is less than 1")
     if params["exclusive"]:
         faults += _exclusive_faults(rows, params)
@@ -103,7 +103,7 @@ def _rows_of(task: Params, group: Params) -> tuple[list[Row], str | None]:
         return [], "count is given with a handle, which names one container: give a name"
     if params["name"] is None:
         return [], "count is given without a name"
-    if not 0 <= count <= MOST:
+    if isinstance(count, bool) or not 0 <= count <= MOST:
         return [], f"count {count} is not between 0 and {MOST}"
     return [Row({**params, "name": f"{params['name']}-{index}"}, index) for index in range(count)], None
 

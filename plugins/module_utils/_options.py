@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _cgroup_text,
-    _config,
     _config_lines,
     _entries,
     _hooks,
@@ -93,18 +92,30 @@ def _flag(default: bool) -> dict[str, t.Any]:
 
 
 def _user_lines(task: Declared) -> list[_config_lines.Pair]:
+    config = dict(task.options["lxc_config"])
     lines: list[_config_lines.Pair] = []
-    for key, values in task.options["lxc_config"].items():
-        if _config.canonical(key) == "lxc.cap.keep":
-            # Beside a drop, the template's say, liblxc refuses to load it: it stands instead.
-            lines.append(("lxc.cap.drop", ""))
-        lines += [(key, value) for value in values]
-    return lines
+    if "lxc.cap.keep" in config:
+        kept = kept_capabilities(config)
+        # Beside a drop, the template's say, liblxc refuses to load a keep, also one that is cleared again: it stands instead.
+        lines += [("lxc.cap.drop", "")] if kept else []
+        cleared = any(not value.strip() for value in config["lxc.cap.keep"])
+        config["lxc.cap.keep"] = [*([""] if cleared else []), *kept]
+    return lines + [(key, value) for key, values in config.items() for value in values]
 
 
-def keeps_capabilities(lxc_config: t.Mapping[str, t.Sequence[str]]) -> bool:
-    """Whether the user lists what is kept, instead of what is dropped."""
-    return any(_config.canonical(key) == "lxc.cap.keep" for key in lxc_config)
+def kept_capabilities(lxc_config: t.Mapping[str, t.Sequence[str]]) -> list[str]:
+    """What the user lists to be kept, instead of what is dropped: an empty value clears the list, as liblxc reads it, and an
+    empty list keeps everything.
+    """
+    kept: list[str] = []
+    for value in lxc_config.get("lxc.cap.keep", ()):
+        kept = [*kept, value] if value.strip() else []
+    return kept
+
+
+def _shares_network(lxc_config: t.Mapping[str, t.Sequence[str]]) -> bool:
+    """Whether the user has the container join a network that another process has: it may be the host's."""
+    return any(value.strip() for value in lxc_config.get("lxc.namespace.share.net", ()))
 
 
 def _network_lines(task: Declared) -> list[_config_lines.Pair]:
@@ -120,7 +131,8 @@ def _link_lines(task: Declared) -> list[_config_lines.Pair]:
 def _capability_lines(task: Declared) -> list[_config_lines.Pair]:
     """On host networking the container could take the host's network down by accident (busybox's udhcpc does)."""
     options = task.options
-    if options["network_mode"] != "host" or options["host_network_admin"] or keeps_capabilities(options["lxc_config"]):
+    joins = options["network_mode"] == "host" or _shares_network(options["lxc_config"])
+    if not joins or options["host_network_admin"] or kept_capabilities(options["lxc_config"]):
         return []
     return [("lxc.cap.drop", "net_admin")]
 
@@ -240,8 +252,9 @@ OPTIONS: tuple[Option, ...] = (
         {"type": "dict", "no_log": True},
         RESTART,
         configures=True,
+        # In an order of its own: a dict's says nothing.
         lines=lambda task: [
-            ("lxc.environment", f"{key}={value}") for key, value in task.options["environment"].items()
+            ("lxc.environment", f"{key}={value}") for key, value in sorted(task.options["environment"].items())
         ],
         keys=("lxc.environment",),
         record=sorted,

@@ -51,14 +51,25 @@ def schema() -> t.Any:
         return validated
 
     def each(check: t.Callable[[t.Any], t.Any]) -> t.Callable[[t.Any], t.Any]:
+        """Of a list. A fault's path ends with the number of the value."""
+
         def validated(values: t.Any) -> t.Any:
-            done: list[t.Any] = []
+            found = pairs(lambda _number, value: check(value))(dict(enumerate(values)))
+            return list(found.values())
+
+        return validated
+
+    def pairs(check: t.Callable[[t.Any, t.Any], t.Any]) -> t.Callable[[t.Any], t.Any]:
+        """Of a dict. A fault's path ends with the key."""
+
+        def validated(values: t.Any) -> t.Any:
+            done: dict[t.Any, t.Any] = {}
             errors: list[Invalid] = []
-            for value in values:
+            for key, value in values.items():
                 try:
-                    done.append(rule(check)(value))
-                except Invalid as error:
-                    errors.append(error)
+                    done[key] = check(key, value)
+                except _errors.LxcTaskError as error:
+                    errors.append(Invalid(str(error), path=[key]))
             if errors:
                 raise MultipleInvalid(errors)
             return done
@@ -69,6 +80,8 @@ def schema() -> t.Any:
     rules.update(
         handle=rule(_handle.parse_handle),
         template=rule(_template_name),
+        **dict.fromkeys(("distro", "release", "arch", "image_variant", "image_server"), lambda value: value or None),
+        **dict.fromkeys(("gpg_key_id", "gpg_key_server"), lambda value: value or None),
         template_args=each(_nonempty),
         volumes=each(_volume),
         mounts=each(_mount),
@@ -83,8 +96,8 @@ def schema() -> t.Any:
         default_config=rule(_path),
         hostname=rule(_hostname),
         init=rule(_nonempty),
-        environment=rule(_environment),
-        lxc_config=rule(_lxc_config),
+        environment=lambda variables: {str(key): value for key, value in pairs(_variable)(variables).items()},
+        lxc_config=pairs(_lxc_values),
         lxc_path=rule(_path),
         alloc_dir=rule(_path),
     )
@@ -107,7 +120,7 @@ def _path(path: str) -> str:
 def _template_name(template: str) -> str:
     if not template.startswith("/") and ("/" in template or not template.strip()):
         raise _errors.LxcTaskError(f"{template!r} is neither a template's name nor an absolute path")
-    return template
+    return _volumes.tidy(template)
 
 
 def _volume(entry: str) -> str:
@@ -188,35 +201,30 @@ def _hostname(name: str) -> str:
     return name
 
 
-def _environment(variables: t.Mapping[t.Any, t.Any]) -> dict[str, str]:
-    """Values are never named in a fault: they may be secrets."""
-    done: dict[str, str] = {}
-    for key, value in variables.items():
-        if not _VARIABLE.fullmatch(str(key)):
-            raise _errors.LxcTaskError(f"{str(key)!r} can't be a variable's name: it is empty or has '=' in it")
-        if isinstance(value, (dict, list, tuple)):
-            raise _errors.LxcTaskError(f"the value of {key!r} is not a string: quote it")
-        done[str(key)] = "" if value is None else str(value)
-    return done
+def _variable(key: t.Any, value: t.Any) -> str:
+    """A variable's value, which is never named in a fault: it may be a secret."""
+    if not _VARIABLE.fullmatch(str(key)):
+        raise _errors.LxcTaskError(f"{str(key)!r} can't be a variable's name: it is empty or has '=' in it")
+    if isinstance(value, (dict, list, tuple)):
+        raise _errors.LxcTaskError(f"the value of {key!r} is not a string: quote it")
+    return "" if value is None else str(value)
 
 
-def _lxc_config(config: t.Mapping[t.Any, t.Any]) -> dict[str, list[str]]:
-    """Each key's values as LXC reads them."""
-    done: dict[str, list[str]] = {}
-    refused: list[str] = []
-    for key, given in config.items():
-        if not isinstance(key, str) or not _LXC_KEY.fullmatch(key):
-            raise _errors.LxcTaskError(f"{str(key)!r} is not an LXC key: it is like 'lxc.tty.max'")
-        if _config.owner_refuses(key):
-            refused.append(key)
-        values = given if isinstance(given, (list, tuple)) else [given]
-        if any(isinstance(value, (dict, list, tuple)) for value in values):
-            raise _errors.LxcTaskError(f"the value of {key} is neither a plain value nor a list of such")
-        done[key] = [
-            str(int(value)) if isinstance(value, bool) else "" if value is None else str(value) for value in values
-        ]
-    if refused:
-        raise _errors.LxcTaskError(
-            f"{', '.join(refused)} can't be set here", hint="options of the module own it: use those"
-        )
-    return done
+def _lxc_values(key: t.Any, given: t.Any) -> list[str]:
+    """A key's values as LXC reads them."""
+    if not isinstance(key, str) or not _LXC_KEY.fullmatch(key):
+        raise _errors.LxcTaskError(f"{str(key)!r} is not an LXC key: it is like 'lxc.tty.max'")
+    if _config.owner_refuses(key):
+        raise _errors.LxcTaskError(f"{key} can't be set here", hint="options of the module own it: use those")
+    values = given if isinstance(given, (list, tuple)) else [given]
+    if any(isinstance(value, (dict, list, tuple)) for value in values):
+        raise _errors.LxcTaskError(f"the value of {key} is neither a plain value nor a list of such")
+    read = [str(int(value)) if isinstance(value, bool) else "" if value is None else str(value) for value in values]
+    words = " ".join(read).split()
+    if key == "lxc.ephemeral" and words not in ([], ["0"]):
+        raise _errors.LxcTaskError(f"{key} has LXC remove the container whenever it stops: leave it out")
+    if (key == "lxc.namespace.keep" and "net" in words) or (
+        key == "lxc.namespace.clone" and words and "net" not in words
+    ):
+        raise _errors.LxcTaskError(f"{key} would keep the host's network: use network_mode host for that")
+    return read

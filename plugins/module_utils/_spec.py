@@ -28,6 +28,9 @@ ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {option.name: dict(option.argument)
 # The states of a call that says how the task shall be; the others only say what to do with it.
 DECLARING = ("present", "started", "restarted", "frozen")
 
+# What says which container is meant.
+_WHICH = {"name", "alloc_id", "handle", "lxc_path"}
+
 # Keys whose value is a command on the host.
 _RUNS_ON_HOST = re.compile(r"lxc\.hook|lxc\.net\.[0-9]+\.script\.")
 _CAP_NET_ADMIN = 12  # linux/capability.h
@@ -72,16 +75,17 @@ def parse_task(params: t.Mapping[str, t.Any], default_lxc_path: str) -> tuple[Ta
 
     A faulty option counts as not given, so that the rest of the task can still be judged and all faults be told at once.
     """
-    faults = _text.unprintable(params)
-    if faults:
-        unfit = {fault.partition(":")[0] for fault in faults}
-        rest = {option: None if option in unfit else value for option, value in params.items()}
-        return None, [*faults, *validate(rest)[1]]
+    asked, unprintable = params, _text.unprintable(params)
+    unfit = {fault.partition(":")[0] for fault in unprintable}
+    params = {option: None if option in unfit else value for option, value in asked.items()}
     values, faults = validate(params)
+    faults = unprintable + faults
+    if unfit & _WHICH:
+        return None, [*faults, *_across(values, asked)]
     handle: _handle.Handle | None = values["handle"]
     name, alloc_id = values["name"], values["alloc_id"]
     if handle is None and params.get("handle") is None:
-        if params.get("name") is None:
+        if asked.get("name") is None:
             faults.append("name is required unless handle is given")
         else:
             faults += _names.name_faults(params["name"], params["alloc_id"])
@@ -91,7 +95,7 @@ def parse_task(params: t.Mapping[str, t.Any], default_lxc_path: str) -> tuple[Ta
         faults.append(
             f"name and alloc_id say another container than the handle, {handle.container_name!r}: give one of both"
         )
-    faults += _across(values, params)
+    faults += _across(values, asked)
     if faults and ((handle is None and name is None) or _names.name_faults(name, alloc_id)):
         return None, faults
     declares = values["template"] is not None and values["state"] in DECLARING
@@ -136,7 +140,7 @@ def parse_task(params: t.Mapping[str, t.Any], default_lxc_path: str) -> tuple[Ta
 
 
 def validate(params: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], list[str]]:
-    """Every option by itself: normalized values, and faults. A faulty one gets its default."""
+    """Every option by itself: normalized values, and faults. A faulty one gets its default; of several values it keeps the others."""
     from voluptuous import MultipleInvalid
 
     values = {
@@ -144,17 +148,28 @@ def validate(params: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], list[str]
         for option in _options.OPTIONS
     }
     faults: list[str] = []
+    wrong: dict[str, set[t.Any]] = {}
     while True:
         new = {name: value for name, value in values.items() if (name, repr(value)) not in _checked}
         try:
             _checked.update({(name, repr(values[name])): value for name, value in _rules.schema()(new).items()})
         except MultipleInvalid as invalid:
+            wrong.clear()
             for error in invalid.errors:
-                option = str(error.path[0])
+                option, *place = error.path
                 faults.append(error.msg if error.msg.startswith(f"{option} ") else f"{option}: {error.msg}")
-                values[option] = _options.BY_NAME[option].default
+                wrong.setdefault(str(option), set()).update(place[:1])
+            for option, places in wrong.items():
+                values[option] = _without(values[option], places) if places else _options.BY_NAME[option].default
         else:
             return {name: _checked[name, repr(value)] for name, value in values.items()}, faults
+
+
+def _without(given: t.Any, places: t.AbstractSet[t.Any]) -> t.Any:
+    """A list without what stands at these places, or a dict without these keys."""
+    if isinstance(given, dict):
+        return {key: value for key, value in given.items() if key not in places}
+    return [value for number, value in enumerate(given) if number not in places]
 
 
 # Right values of options, normalized: the tasks of a group have most of them in common. A value is told from others by its
@@ -179,7 +194,7 @@ def _command_faults(values: t.Mapping[str, t.Any], params: t.Mapping[str, t.Any]
     state = values["state"]
     if params.get("template") is not None and state in DECLARING:
         return []
-    given = given_configuration(values)
+    given = given_configuration(params)
     if not given:
         return []
     why = (
@@ -192,9 +207,13 @@ def _command_faults(values: t.Mapping[str, t.Any], params: t.Mapping[str, t.Any]
     ]
 
 
-def given_configuration(values: t.Mapping[str, t.Any]) -> list[str]:
-    """The options of a declaration that are given: those that are not what they are by default."""
-    return [option.name for option in _options.OPTIONS if option.configures and values[option.name] != option.default]
+def given_configuration(params: t.Mapping[str, t.Any]) -> list[str]:
+    """The options of a declaration that are given, rightly or not: those that are not what they are by default."""
+    return [
+        option.name
+        for option in _options.OPTIONS
+        if option.configures and params.get(option.name) not in (None, "", option.default)
+    ]
 
 
 def _template_faults(values: t.Mapping[str, t.Any]) -> list[str]:
@@ -206,14 +225,12 @@ def _template_faults(values: t.Mapping[str, t.Any]) -> list[str]:
 
 def _capability_faults(values: t.Mapping[str, t.Any]) -> list[str]:
     config: t.Mapping[str, t.Sequence[str]] = values["lxc_config"]
-    if not _options.keeps_capabilities(config):
+    kept = {word for value in _options.kept_capabilities(config) for word in value.split()}
+    if not kept:
         return []
     faults = []
-    if any(_config.canonical(key) == "lxc.cap.drop" for key in config):
+    if "lxc.cap.drop" in config:
         faults.append("lxc_config: lxc.cap.keep and lxc.cap.drop exclude each other: give one of both")
-    kept = {
-        word for key in config if _config.canonical(key) == "lxc.cap.keep" for it in config[key] for word in it.split()
-    }
     if values["network_mode"] == "host" and not values["host_network_admin"] and any(map(_is_net_admin, kept)):
         faults.append(
             "lxc_config: lxc.cap.keep holds net_admin, with which a task on host networking can take the host's network down:"

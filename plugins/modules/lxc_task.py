@@ -363,8 +363,11 @@ options:
         C(lxc.net.0.flags), C(lxc.mount*), the cgroup keys of the limits and devices, C(lxc.log.*), C(lxc.rootfs.*),
         C(lxc.uts.name), C(lxc.init.cmd), C(lxc.environment), C(lxc.start.auto) and C(lxc.include).
       - C(lxc.idmap) is refused together with O(unprivileged).
+      - C(lxc.ephemeral) is refused, since LXC would remove the container whenever it stops. So are C(lxc.namespace.keep)
+        and C(lxc.namespace.clone) where they would leave the container the host's network.
+      - With C(lxc.namespace.share.net) the container gets no C(net_admin) by itself, as with O(network_mode=host).
       - C(lxc.cap.drop) is merged with what the module drops by itself.
-      - C(lxc.cap.keep) stands instead of every drop. It can not be given together with C(lxc.cap.drop). With
+      - C(lxc.cap.keep) stands instead of every drop, unless an empty value clears it. It can not be given together with C(lxc.cap.drop). With
         O(network_mode=host), it can not hold C(net_admin) unless O(host_network_admin) is V(true).
       - A configuration that liblxc can not load is refused, and the old one stays.
       - A change takes effect at the next start of the container, see O(restart_on_change).

@@ -70,12 +70,27 @@ KEPT = {"lxc_config": {"lxc.cap.keep": "chown"}}
         # a keep stands instead of a drop, the template's too
         ({"network_mode": "host", **KEPT}, "lxc.cap.drop", [""]),
         ({"network_mode": "host", **KEPT}, "lxc.cap.keep", ["chown"]),
+        # a cleared keep keeps everything, and no drop may go for it
+        ({"network_mode": "host", "lxc_config": {"lxc.cap.keep": ""}}, "lxc.cap.drop", ["net_admin"]),
+        ({"network_mode": "host", "lxc_config": {"lxc.cap.keep": []}}, "lxc.cap.drop", ["net_admin"]),
+        ({"network_mode": "host", "lxc_config": {"lxc.cap.keep": None}}, "lxc.cap.drop", ["net_admin"]),
+        ({"network_mode": "host", "lxc_config": {"lxc.cap.keep": ["chown", " "]}}, "lxc.cap.drop", ["net_admin"]),
+        ({"network_mode": "host", "lxc_config": {"lxc.cap.keep": ["chown", ""]}}, "lxc.cap.keep", [""]),
+        ({"network_mode": "host", "lxc_config": {"lxc.cap.keep": ["", "chown"]}}, "lxc.cap.drop", [""]),
+        (
+            {"network_mode": "host", "lxc_config": {"lxc.cap.keep": ["kill", "", "chown"]}},
+            "lxc.cap.keep",
+            ["", "chown"],
+        ),
+        # a network that is another process's may be the host's
+        ({"network_mode": "empty", "lxc_config": {"lxc.namespace.share.net": "1"}}, "lxc.cap.drop", ["net_admin"]),
         ({}, "lxc.uts.name", ["web"]),
         ({"alloc_id": "1"}, "lxc.uts.name", ["web-1"]),
         ({"hostname": "w"}, "lxc.uts.name", ["w"]),
         ({}, "lxc.init.cmd", []),
         ({"init": "/sbin/init -x"}, "lxc.init.cmd", ["/sbin/init -x"]),
         ({"environment": {"A": "b", "C": ""}}, "lxc.environment", ["A=b", "C="]),
+        ({"environment": {"C": "", "A": "b"}}, "lxc.environment", ["A=b", "C="]),
         ({"autostart": True}, "lxc.start.auto", ["1"]),
         ({}, "lxc.start.auto", []),
         # for both generations of cgroups: the other one's is ignored

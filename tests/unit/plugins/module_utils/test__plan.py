@@ -1076,6 +1076,13 @@ def test_a_handle_makes_no_task_of_a_name_that_none_may_have(name: str) -> None:
         plan(asked, nothing(asked))
 
 
+def test_the_order_of_a_dict_says_nothing() -> None:
+    former = task(environment={"A": "1", "B": "2"}, lxc_config={"lxc.tty.max": 3, "lxc.pty.max": 20})
+    again = task(environment={"B": "2", "A": "1"}, lxc_config={"lxc.pty.max": 20, "lxc.tty.max": 3})
+    seen = made(former)
+    assert plan(adopt(again, seen.record), seen).steps == ()
+
+
 # ---- on an image
 
 BUILD, CLONE = "build the image of template busybox", "clone the image of template busybox"

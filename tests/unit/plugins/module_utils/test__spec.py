@@ -13,7 +13,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._config import render
 from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import parse
 from ansible_collections.nomadic.lxc.plugins.module_utils._declare import declare
 from ansible_collections.nomadic.lxc.plugins.module_utils._rules import schema
-from ansible_collections.nomadic.lxc.plugins.module_utils._spec import ARGUMENT_SPEC, parse_task
+from ansible_collections.nomadic.lxc.plugins.module_utils._spec import ARGUMENT_SPEC, parse_task, validate
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.builders import (
     LXC_PATH,
     nothing,
@@ -613,7 +613,7 @@ def test_all_options_that_hold_text_are_tried() -> None:
 def test_a_newline_or_nul_in_any_value_of_any_option_is_refused(option: str, number: int, text: str) -> None:
     value = list(holding(option, text))[number]
     found, faults = parse_task(params(**{"name": "web", "template": "busybox", option: value}), LXC_PATH)
-    assert found is None
+    assert found is None or option not in ("name", "alloc_id", "lxc_path")
     assert len(faults) == 1
     assert faults[0].startswith(f"{option}: ")
     if option == "environment":
@@ -690,8 +690,69 @@ def test_all_faults_are_told_at_once() -> None:
 def test_what_a_newline_spoils_does_not_hide_the_other_faults() -> None:
     given = params(name="web", template="busybox", init="a\nb", volumes=["foo:/var"], memory_mb=0)
     found, faults = parse_task(given, LXC_PATH)
-    assert found is None
+    assert found is not None
+    assert found.declares
     assert [fault.partition(" ")[0] for fault in faults] == ["init:", "volumes:", "memory_mb"]
+
+
+def test_what_a_newline_spoils_does_not_hide_what_is_wrong_with_the_name() -> None:
+    _found, faults = parse_task(params(name="-a", template="busybox", hostname="x\ny"), LXC_PATH)
+    assert [fault.partition(" ")[0] for fault in faults] == ["hostname:", "invalid"]
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "count", "left"),
+    [
+        ("volumes", ["/srv:x", "z", "/nope:y"], 1, ["/srv:x", "/nope:y"]),
+        ("volumes", ["z", ":", "/srv:x"], 2, ["/srv:x"]),
+        ("template_args", ["", "-x"], 1, ["-x"]),
+        ("environment", {"A": [1], "B": "b", "=": "c"}, 2, {"B": "b"}),
+        ("lxc_config", {"tty": 1, "lxc.net.0.type": "x", "foo": 2, "lxc.tty.max": 4}, 3, {"lxc.tty.max": ["4"]}),
+    ],
+)
+def test_one_wrong_value_hides_no_other(option: str, given: t.Any, count: int, left: t.Any) -> None:
+    values, faults = validate({option: given})
+    assert len(faults) == count
+    assert all(fault.startswith(f"{option}: ") for fault in faults)
+    assert values[option] == left
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"lxc.ephemeral": 1}, "lxc.ephemeral"),
+        ({"lxc.namespace.keep": "user net"}, "use network_mode host"),
+        ({"lxc.namespace.clone": ["pid", "mnt"]}, "use network_mode host"),
+    ],
+)
+def test_keys_that_no_task_can_have(given: dict[str, t.Any], said: str) -> None:
+    (fault,) = validate({"lxc_config": given})[1]
+    assert said in fault
+
+
+def test_keys_that_only_look_like_those() -> None:
+    given = {"lxc.ephemeral": False, "lxc.namespace.keep": "user", "lxc.namespace.clone": ["pid", "net"]}
+    assert validate({"lxc_config": given})[1] == []
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "read"),
+    [
+        ("distro", "", None),
+        ("image_server", "", None),
+        ("gpg_key_id", "", None),
+        ("template", "/usr/share/lxc//templates/./lxc-busybox", "/usr/share/lxc/templates/lxc-busybox"),
+        ("template", "/a/../b", "/a/../b"),
+    ],
+)
+def test_the_same_said_otherwise(option: str, given: str, read: str | None) -> None:
+    assert validate({option: given}) == validate({option: read})
+
+
+@pytest.mark.parametrize("given", [{"memory_mb": 0}, {"lxc_config": {"x": 1}}, {"init": "a\nb"}])
+def test_a_wrong_option_of_a_command_is_one_too_many_all_the_same(given: dict[str, t.Any]) -> None:
+    _found, faults = parse_task(params(name="web", state="stopped", **given), LXC_PATH)
+    assert any("the call is a command" in fault for fault in faults)
 
 
 def test_a_task_with_faults_can_still_be_judged_by_its_host() -> None:
