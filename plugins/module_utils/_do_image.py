@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import time
@@ -45,7 +46,8 @@ def ensure(recipe: _image.Recipe, runtime: _runtime.Runtime) -> str | None:
 
     A template that has failed for another task of the same call is not run again: it would fail as long once more.
     """
-    attempt = f"{recipe.id} {recipe.default_config}"
+    # All that the template is told, and not only what makes another image of it.
+    attempt = json.dumps([recipe.id, recipe.default_config, *recipe.arguments])
     with _lock_of(runtime.lxc_path, recipe.id) as lock:
         if _images.sound(runtime.lxc_path, recipe.id) is not None:
             return None

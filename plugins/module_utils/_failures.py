@@ -25,4 +25,6 @@ class Failures:
     def of(self, what: str) -> str | None:
         """How it failed; None if nobody has told that it did."""
         text = os.pread(self._file, os.fstat(self._file).st_size, 0)
-        return dict(json.loads(line) for line in text.splitlines()).get(what)
+        # Another may be in the middle of a line.
+        whole = text[: text.rfind(b"\n") + 1]
+        return dict(json.loads(line) for line in whole.splitlines()).get(what)
