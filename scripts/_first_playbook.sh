@@ -30,7 +30,7 @@ dnsmasq --conf-file=/dev/null --port=0 --interface=lxcbr0 --bind-interfaces --pi
     --dhcp-range=10.77.3.100,10.77.3.200 &
 addresses=$!
 clean() {
-    kill "$addresses"
+    kill "$addresses" 2>/dev/null || true
     "$bin/ansible-playbook" -i "$place/hosts.ini" "$place/remove.yml"
     [ -z "${remove_www:-}" ] || rmdir /srv/www
 }

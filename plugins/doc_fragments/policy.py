@@ -81,7 +81,7 @@ options:
     description:
       - Whether a container with O(network_mode=host) keeps the capability C(net_admin).
       - With V(true), a program in the container can change or take down the network of the host.
-      - It has no effect with another O(network_mode).
+      - It has no effect with another O(network_mode), unless the container shares a network by C(lxc.namespace.share.net).
       - A change takes effect at the next start of the container.
     type: bool
     default: false

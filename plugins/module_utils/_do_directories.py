@@ -20,7 +20,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _work,
 )
 
-# More are no slip of a hand.
+# How many mounts on one path are taken away.
 _MOST_LEVELS = 100
 
 
@@ -131,3 +131,4 @@ def _unmount(path: str) -> None:
         if os.path.realpath(path) not in _mounts.read_mount_points():
             return
         _mounts.unmount(path)
+    raise _errors.LxcTaskError(f"more than {_MOST_LEVELS} mounts are stacked on {path}", hint="unmount it first")

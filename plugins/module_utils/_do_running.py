@@ -26,8 +26,9 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Cgroup
 
 # See pty(7). Each container has one for each of its terminals, lxc.tty.max, and one for its console.
 _PTY_MAX = "/proc/sys/kernel/pty/max"
-# What liblxc says where the kernel gives it none (terminal.c, conf.c).
+# What it says of an init that no limit keeps from running (start.c).
 _NO_PROGRAM = re.compile(r"(No such file or directory|Permission denied|Not a directory) - Failed to exec")
+# What liblxc says where the kernel gives it none (terminal.c, conf.c).
 _NO_TERMINAL = re.compile(r"Failed to (allocate|create) (tty|ttys|console|terminal)\b")
 
 

@@ -26,7 +26,8 @@ class LxcTaskError(Exception):
 
 def of_system(error: OSError) -> LxcTaskError:
     """What the kernel refused, where nothing was under way."""
-    return LxcTaskError(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
+    named = isinstance(error.filename, str) and error.filename2 is None
+    return LxcTaskError(f"{error.filename}: {error.strerror}" if named else str(error))
 
 
 class OptionsError(LxcTaskError):

@@ -48,10 +48,6 @@ def adopt(spec: _spec.TaskSpec, record: _record.Record | None) -> _spec.TaskSpec
         return replace(spec, layout=None) if spec.by_handle and not spec.declares else _named(spec)
     if spec.by_handle:
         spec = replace(spec, name=record.name, alloc_id=record.alloc_id)
-    former = record.options.get("lxc_config")
-    if former == spec.options["lxc_config"]:
-        # The order of a dict says nothing, and that of its lines may: one that did not change keeps it.
-        spec = replace(spec, options={**spec.options, "lxc_config": former})
     alloc_dir = spec.options["alloc_dir"]
     if not spec.declares:
         alloc_dir = record.options.get("alloc_dir", alloc_dir)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 import typing as t
 from dataclasses import dataclass, field
 
@@ -27,6 +28,8 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _text,
     _volumes,
 )
+
+_NETWORK_TYPE = re.compile(r"(lxc\.net\.[0-9]+)\.type")
 
 # When a change of an option takes effect on a task that exists.
 NOTHING = "nothing"  # it is not of the task, but of the call
@@ -100,22 +103,32 @@ def _user_lines(task: Declared) -> list[_config_lines.Pair]:
         lines += [("lxc.cap.drop", "")] if kept else []
         cleared = any(not value.strip() for value in config["lxc.cap.keep"])
         config["lxc.cap.keep"] = [*([""] if cleared else []), *kept]
-    return lines + [(key, value) for key, values in config.items() for value in values]
+    # In an order of its own, for a dict's says nothing; but a network's type stands before what else is said of it.
+    return lines + [(key, value) for key in sorted(config, key=_place) for value in config[key]]
+
+
+def _place(key: str) -> str:
+    return _NETWORK_TYPE.sub(r"\1.", key)
 
 
 def kept_capabilities(lxc_config: t.Mapping[str, t.Sequence[str]]) -> list[str]:
     """What the user lists to be kept, instead of what is dropped: an empty value clears the list, as liblxc reads it, and an
     empty list keeps everything.
     """
-    kept: list[str] = []
-    for value in lxc_config.get("lxc.cap.keep", ()):
-        kept = [*kept, value] if value.strip() else []
-    return kept
+    return listed(lxc_config.get("lxc.cap.keep", ()))
 
 
-def _shares_network(lxc_config: t.Mapping[str, t.Sequence[str]]) -> bool:
-    """Whether the user has the container join a network that another process has: it may be the host's."""
-    return any(value.strip() for value in lxc_config.get("lxc.namespace.share.net", ()))
+def listed(values: t.Iterable[str]) -> list[str]:
+    """What a key holds that may stand more than once: an empty value clears what was before it."""
+    held: list[str] = []
+    for value in values:
+        held = [*held, value] if value.strip() else []
+    return held
+
+
+def joins_network(options: t.Mapping[str, t.Any]) -> bool:
+    """Whether the container shares a network: the host's, or another process's, which may be the host's."""
+    return options["network_mode"] == "host" or bool(listed(options["lxc_config"].get("lxc.namespace.share.net", ())))
 
 
 def _network_lines(task: Declared) -> list[_config_lines.Pair]:
@@ -131,8 +144,7 @@ def _link_lines(task: Declared) -> list[_config_lines.Pair]:
 def _capability_lines(task: Declared) -> list[_config_lines.Pair]:
     """On host networking the container could take the host's network down by accident (busybox's udhcpc does)."""
     options = task.options
-    joins = options["network_mode"] == "host" or _shares_network(options["lxc_config"])
-    if not joins or options["host_network_admin"] or kept_capabilities(options["lxc_config"]):
+    if not joins_network(options) or options["host_network_admin"] or kept_capabilities(options["lxc_config"]):
         return []
     return [("lxc.cap.drop", "net_admin")]
 

@@ -54,7 +54,7 @@ def schema() -> t.Any:
         """Of a list. A fault's path ends with the number of the value."""
 
         def validated(values: t.Any) -> t.Any:
-            found = pairs(lambda _number, value: check(value))(dict(enumerate(values)))
+            found = pairs(lambda _number, value: value if value is None else check(value))(dict(enumerate(values)))
             return list(found.values())
 
         return validated
@@ -220,8 +220,8 @@ def _lxc_values(key: t.Any, given: t.Any) -> list[str]:
     if any(isinstance(value, (dict, list, tuple)) for value in values):
         raise _errors.LxcTaskError(f"the value of {key} is neither a plain value nor a list of such")
     read = [str(int(value)) if isinstance(value, bool) else "" if value is None else str(value) for value in values]
-    words = " ".join(read).split()
-    if key == "lxc.ephemeral" and words not in ([], ["0"]):
+    words = " ".join(_options.listed(read)).split()
+    if key == "lxc.ephemeral" and any(word.strip("0") for word in words):
         raise _errors.LxcTaskError(f"{key} has LXC remove the container whenever it stops: leave it out")
     if (key == "lxc.namespace.keep" and "net" in words) or (
         key == "lxc.namespace.clone" and words and "net" not in words

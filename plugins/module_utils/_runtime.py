@@ -38,8 +38,6 @@ STOP_TIMEOUT = 30.0
 KILL_TIMEOUT = 5.0
 _PAUSE = 0.01
 _SOON = 0.05
-# Files that include each other: liblxc finds no end in those that include themselves.
-_DEEPEST = 8
 # Of an output: lines, and characters.
 _WORDS = 12
 _LETTERS = 1500
@@ -327,20 +325,23 @@ class Runtime(_liblxc.Containers):
         )
 
 
-def _logs(text: str, depth: int = 0) -> list[str]:
+def _logs(text: str, seen: set[str] | None = None) -> list[str]:
     """The log files that a configuration names, also by way of what it includes: files, and directories of ``*.conf``."""
     if "lxc.log" not in text and "lxc.include" not in text:
         return []
+    seen = set() if seen is None else seen
     logs: list[str] = []
     for key, value in _config_lines.parse(text):
         if key == "lxc.log.file" and value:
             logs.append(value)
-        elif key == "lxc.include" and value and depth < _DEEPEST:
+        elif key == "lxc.include" and value:
             names = [value]
             if os.path.isdir(value):
                 names = [os.path.join(value, name) for name in os.listdir(value) if name.endswith(".conf")]
-            for file in names:
-                logs += _logs(_tree.read_text(file) or "", depth + 1)
+            # Files may include each other.
+            for file in [name for name in names if name not in seen]:
+                seen.add(file)
+                logs += _logs(_tree.read_text(file) or "", seen)
     return logs
 
 

@@ -114,7 +114,7 @@ def parse_task(params: t.Mapping[str, t.Any], default_lxc_path: str) -> tuple[Ta
         options["network_link"] = None
     if not options["unprivileged"]:
         options["idmap_base"], options["idmap_size"] = None, _idmap.DEFAULT_SIZE
-    options["host_network_admin"] = options["host_network_admin"] and options["network_mode"] == "host"
+    options["host_network_admin"] = options["host_network_admin"] and _options.joins_network(options)
     # To the letter in a handle: liblxc names a running container's socket by it.
     lxc_path = handle.lxc_path if handle else values["lxc_path"] or default_lxc_path
     spec = TaskSpec(
@@ -231,9 +231,9 @@ def _capability_faults(values: t.Mapping[str, t.Any]) -> list[str]:
     faults = []
     if "lxc.cap.drop" in config:
         faults.append("lxc_config: lxc.cap.keep and lxc.cap.drop exclude each other: give one of both")
-    if values["network_mode"] == "host" and not values["host_network_admin"] and any(map(_is_net_admin, kept)):
+    if _options.joins_network(values) and not values["host_network_admin"] and any(map(_is_net_admin, kept)):
         faults.append(
-            "lxc_config: lxc.cap.keep holds net_admin, with which a task on host networking can take the host's network down:"
+            "lxc_config: lxc.cap.keep holds net_admin, with which a task on host networking, or on a network that it shares, can take the host's network down:"
             " leave it out, or set host_network_admin"
         )
     return faults

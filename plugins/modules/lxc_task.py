@@ -365,7 +365,9 @@ options:
       - C(lxc.idmap) is refused together with O(unprivileged).
       - C(lxc.ephemeral) is refused, since LXC would remove the container whenever it stops. So are C(lxc.namespace.keep)
         and C(lxc.namespace.clone) where they would leave the container the host's network.
-      - With C(lxc.namespace.share.net) the container gets no C(net_admin) by itself, as with O(network_mode=host).
+      - C(lxc.namespace.share.net) shares a network that may be the host's. So it is as with O(network_mode=host), and the
+        container gets C(net_admin) only with O(host_network_admin).
+      - The order of the keys says nothing.
       - C(lxc.cap.drop) is merged with what the module drops by itself.
       - C(lxc.cap.keep) stands instead of every drop, unless an empty value clears it. It can not be given together with C(lxc.cap.drop). With
         O(network_mode=host), it can not hold C(net_admin) unless O(host_network_admin) is V(true).

@@ -84,6 +84,12 @@ KEPT = {"lxc_config": {"lxc.cap.keep": "chown"}}
         ),
         # a network that is another process's may be the host's
         ({"network_mode": "empty", "lxc_config": {"lxc.namespace.share.net": "1"}}, "lxc.cap.drop", ["net_admin"]),
+        ({"network_mode": "empty", "lxc_config": {"lxc.namespace.share.net": ["1", ""]}}, "lxc.cap.drop", []),
+        (
+            {"lxc_config": {"lxc.namespace.share.net": "other"}, "network_mode": "empty", "host_network_admin": True},
+            "lxc.cap.drop",
+            [],
+        ),
         ({}, "lxc.uts.name", ["web"]),
         ({"alloc_id": "1"}, "lxc.uts.name", ["web-1"]),
         ({"hostname": "w"}, "lxc.uts.name", ["w"]),
@@ -108,6 +114,23 @@ KEPT = {"lxc_config": {"lxc.cap.keep": "chown"}}
 )
 def test_lines(options: Given, key: str, values: list[str]) -> None:
     assert lines_of(key, **options) == values
+
+
+def test_a_network_has_its_type_before_all_else() -> None:
+    given = {
+        "lxc.net.1.name": "eth7",
+        "lxc.net.10.type": "empty",
+        "lxc.net.1.type": "empty",
+        "lxc.apparmor.profile": "x",
+    }
+    asked = task(lxc_config=given)
+    lines = declared(asked, nothing(asked)).lines["lxc_config"]
+    assert [key for key, _value in lines] == [
+        "lxc.apparmor.profile",
+        "lxc.net.1.type",
+        "lxc.net.1.name",
+        "lxc.net.10.type",
+    ]
 
 
 def test_mounts() -> None:
@@ -149,8 +172,8 @@ def test_the_users_own_keys_come_behind_the_networks_type_and_before_all_else() 
     asked = task(network_mode="host", lxc_config={"lxc.tty.max": 4, "lxc.cap.drop": "mknod", "lxc.hook.pre-start": ""})
     block = _options.block(declared(asked, nothing(asked)))
     assert block[0] == ("lxc.net.0.type", "none")
-    assert block[1:4] == [("lxc.tty.max", "4"), ("lxc.cap.drop", "mknod"), ("lxc.hook.pre-start", "")]
-    assert ("lxc.tty.max", "4") not in block[3:]
+    assert block[1:4] == [("lxc.cap.drop", "mknod"), ("lxc.hook.pre-start", ""), ("lxc.tty.max", "4")]
+    assert ("lxc.tty.max", "4") not in block[4:]
 
 
 def test_every_line_is_of_a_key_that_options_own_or_a_hook() -> None:

@@ -1077,10 +1077,10 @@ def test_a_handle_makes_no_task_of_a_name_that_none_may_have(name: str) -> None:
 
 
 def test_the_order_of_a_dict_says_nothing() -> None:
-    former = task(environment={"A": "1", "B": "2"}, lxc_config={"lxc.tty.max": 3, "lxc.pty.max": 20})
-    again = task(environment={"B": "2", "A": "1"}, lxc_config={"lxc.pty.max": 20, "lxc.tty.max": 3})
-    seen = made(former)
-    assert plan(adopt(again, seen.record), seen).steps == ()
+    given = {"lxc.tty.max": 3, "lxc.net.1.name": "eth7", "lxc.net.1.type": "empty"}
+    former = task(environment={"A": "1", "B": "2"}, lxc_config=given)
+    again = task(environment={"B": "2", "A": "1"}, lxc_config=dict(reversed(given.items())))
+    assert plan(again, made(former)).steps == ()
 
 
 # ---- on an image

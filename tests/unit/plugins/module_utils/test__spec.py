@@ -340,6 +340,10 @@ def test_all_owned_keys_are_named() -> None:
         ({"lxc_config": {"lxc.cap.keep": "chown", "lxc.cap.drop": "mknod"}, "network_mode": "empty"}, "lxc.cap.drop"),
         # on host networking, in any spelling that liblxc takes
         ({"lxc_config": {"lxc.cap.keep": "net_admin"}}, "net_admin"),
+        (
+            {"network_mode": "empty", "lxc_config": {"lxc.cap.keep": "net_admin", "lxc.namespace.share.net": "1"}},
+            "net_admin",
+        ),
         ({"lxc_config": {"lxc.cap.keep": "chown net_admin"}}, "net_admin"),
         ({"lxc_config": {"lxc.cap.keep": ["chown", "net_admin mknod"]}}, "net_admin"),
         ({"lxc_config": {"lxc.cap.keep": 12}}, "net_admin"),
@@ -723,6 +727,7 @@ def test_one_wrong_value_hides_no_other(option: str, given: t.Any, count: int, l
         ({"lxc.ephemeral": 1}, "lxc.ephemeral"),
         ({"lxc.namespace.keep": "user net"}, "use network_mode host"),
         ({"lxc.namespace.clone": ["pid", "mnt"]}, "use network_mode host"),
+        ({"lxc.namespace.clone": ["net", "", "pid mnt"]}, "use network_mode host"),
     ],
 )
 def test_keys_that_no_task_can_have(given: dict[str, t.Any], said: str) -> None:
@@ -731,7 +736,7 @@ def test_keys_that_no_task_can_have(given: dict[str, t.Any], said: str) -> None:
 
 
 def test_keys_that_only_look_like_those() -> None:
-    given = {"lxc.ephemeral": False, "lxc.namespace.keep": "user", "lxc.namespace.clone": ["pid", "net"]}
+    given = {"lxc.ephemeral": "00", "lxc.namespace.keep": ["net", "", "user"], "lxc.namespace.clone": ["pid", "net"]}
     assert validate({"lxc_config": given})[1] == []
 
 
