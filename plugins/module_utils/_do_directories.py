@@ -20,9 +20,6 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _work,
 )
 
-# How many mounts on one path are taken away.
-_MOST_LEVELS = 100
-
 
 def make_directories(work: _work.Work, step: _steps.MakeDirectories) -> None:
     """Make the task's and the alloc's directories; the alloc's own is always given its mode."""
@@ -126,9 +123,6 @@ def remove_empty_alloc(place: _names.Layout) -> None:
 
 
 def _unmount(path: str) -> None:
-    """Unmount a path, and what lies below in a stack of mounts there."""
-    for _level in range(_MOST_LEVELS):
-        if os.path.realpath(path) not in _mounts.read_mount_points():
-            return
+    """Unmount a path, as often as the kernel's list has it: others may have mounted something above."""
+    for _mount in range(_mounts.read_mount_points().count(os.path.realpath(path))):
         _mounts.unmount(path)
-    raise _errors.LxcTaskError(f"more than {_MOST_LEVELS} mounts are stacked on {path}", hint="unmount it first")
