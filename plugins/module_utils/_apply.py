@@ -85,6 +85,6 @@ def _to_try(steps: t.Sequence[_steps.Step]) -> list[_steps.Configure]:
 def _told(error: BaseException, doing: _steps.Step | None, left: t.Sequence[str]) -> _errors.StepError:
     """The failure in a sentence: which step, why in whose words, and what became of the rest."""
     action = doing.action if doing is not None and doing.action else "record what was done"
-    why = f"{error.strerror or error}: {error.filename}" if isinstance(error, OSError) else str(error)
+    why = str(_errors.of_system(error) if isinstance(error, OSError) else error)
     after = "what this run had done is undone" if not left else "the undo could not " + "; ".join(left)
     return _errors.StepError(f"could not {action}: {why.rstrip('.')}; {after}")

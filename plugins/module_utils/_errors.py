@@ -25,9 +25,9 @@ class LxcTaskError(Exception):
 
 
 def of_system(error: OSError) -> LxcTaskError:
-    """What the kernel refused, where nothing was under way."""
+    """What the kernel refused, and of which file."""
     named = isinstance(error.filename, str) and error.filename2 is None
-    return LxcTaskError(f"{error.filename}: {error.strerror}" if named else str(error))
+    return LxcTaskError(f"{error.strerror or error}: {error.filename}" if named else str(error))
 
 
 class OptionsError(LxcTaskError):
