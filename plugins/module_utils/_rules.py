@@ -22,6 +22,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _idmap,
     _names,
     _options,
+    _template,
     _volumes,
 )
 
@@ -80,8 +81,7 @@ def schema() -> t.Any:
     rules.update(
         handle=rule(_handle.parse_handle),
         template=rule(_template_name),
-        **dict.fromkeys(("distro", "release", "arch", "image_variant", "image_server"), lambda value: value or None),
-        **dict.fromkeys(("gpg_key_id", "gpg_key_server"), lambda value: value or None),
+        **{option: lambda value: value or None for option, _long, _short in _template.VALUES},
         template_args=each(_nonempty),
         volumes=each(_volume),
         mounts=each(_mount),

@@ -148,13 +148,12 @@ def validate(params: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], list[str]
         for option in _options.OPTIONS
     }
     faults: list[str] = []
-    wrong: dict[str, set[t.Any]] = {}
     while True:
         new = {name: value for name, value in values.items() if (name, repr(value)) not in _checked}
         try:
             _checked.update({(name, repr(values[name])): value for name, value in _rules.schema()(new).items()})
         except MultipleInvalid as invalid:
-            wrong.clear()
+            wrong: dict[str, set[t.Any]] = {}
             for error in invalid.errors:
                 option, *place = error.path
                 faults.append(error.msg if error.msg.startswith(f"{option} ") else f"{option}: {error.msg}")

@@ -17,7 +17,7 @@ PREFIX = "lxc-"
 DOWNLOAD = "download"
 
 # go-lxc's order: the option of ours, the template's, and the short form that template_args may use instead.
-_VALUES = (
+VALUES = (
     ("distro", "dist", "d"),
     ("release", "release", "r"),
     ("arch", "arch", "a"),
@@ -87,7 +87,7 @@ def arguments(options: t.Mapping[str, t.Any], known: set[str] | None) -> tuple[l
     """
     args: list[str] = []
     unknown: list[str] = []
-    for option, name, _short in _VALUES:
+    for option, name, _short in VALUES:
         value = options.get(option)
         if value is not None and value != "":
             if known is None or name in known:
@@ -112,7 +112,7 @@ def missing_options(options: t.Mapping[str, t.Any]) -> list[str]:
         return []
     return [
         option
-        for option, name, short in _VALUES
+        for option, name, short in VALUES
         if option in _NEEDED
         and not options.get(option)
         and not any(arg == f"--{name}" or arg.startswith((f"--{name}=", f"-{short}")) for arg in given)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from pathlib import Path
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _record
+from ansible_collections.nomadic.lxc.plugins.module_utils import _record, _select
 from ansible_collections.nomadic.lxc.plugins.module_utils._liblxc import Containers
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import Record, render_record
@@ -16,17 +16,8 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._view import TaskView
 
 # What AnsibleModule hands over of the options that the modules share.
 PARAMS: dict[str, t.Any] = {
-    "name": None,
-    "alloc_id": None,
-    "handle": None,
-    "lxc_path": None,
+    **{name: argument.get("default") for name, argument in _select.ARGUMENTS.items()},
     "alloc_dir": "/srv/alloc",
-    "volumes_enabled": True,
-    "max_kill_timeout": "30s",
-    "network_mode": "host",
-    "network_link": "lxcbr0",
-    "host_network_admin": False,
-    "default_config": None,
 }
 
 
