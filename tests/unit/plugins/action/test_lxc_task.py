@@ -1,0 +1,62 @@
+# Copyright (c) nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action plugin: the collector is held off while a module is packed and run, and is as it was afterwards."""
+
+from __future__ import annotations
+
+import gc
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible.plugins.action.normal import ActionModule as NormalActionModule
+from ansible_collections.nomadic.lxc.plugins.action.lxc_task import ActionModule
+
+COLLECTION = Path(__file__).resolve().parents[4]
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> t.Iterator[None]:
+    """Have the other tests collected."""
+    yield
+    gc.unfreeze()
+    gc.enable()
+
+
+def _ran(monkeypatch: pytest.MonkeyPatch, end: t.Callable[[], t.Any]) -> tuple[ActionModule, list[t.Any]]:
+    seen: list[t.Any] = []
+
+    def run(_self: t.Any, tmp: t.Any, task_vars: t.Any) -> t.Any:
+        seen.append((gc.isenabled(), tmp, task_vars))
+        return end()
+
+    monkeypatch.setattr(NormalActionModule, "run", run)
+    return ActionModule.__new__(ActionModule), seen
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_the_collector_is_held_off_meanwhile(monkeypatch: pytest.MonkeyPatch, collects: bool) -> None:
+    action, seen = _ran(monkeypatch, lambda: {"changed": False})
+    if not collects:
+        gc.disable()
+    assert action.run(None, {"a": 1}) == {"changed": False}
+    assert seen == [(False, None, {"a": 1})]
+    assert gc.isenabled() == collects
+
+
+def test_a_failure_comes_through_and_leaves_the_collector_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> t.NoReturn:
+        raise RuntimeError("no way to the host")
+
+    action, _seen = _ran(monkeypatch, fail)
+    with pytest.raises(RuntimeError, match="no way to the host"):
+        action.run()
+    assert gc.isenabled()
+
+
+def test_every_module_is_led_here() -> None:
+    routes = yaml.safe_load((COLLECTION / "meta/runtime.yml").read_text(encoding="utf-8"))["plugin_routing"]["modules"]
+    modules = {path.stem for path in (COLLECTION / "plugins/modules").glob("[a-z]*.py")}
+    assert routes == {module: {"action_plugin": "nomadic.lxc.lxc_task"} for module in modules}
