@@ -71,7 +71,7 @@ def _one(row: _group.Row, check_mode: bool, idle: _pool.Idle, failures: _failure
     except _errors.LxcTaskError as error:
         return {"error": str(error), "errors": [str(it) for it in error.errors]}
     del result["ansible_facts"]
-    return result
+    return {**result, "state": result["task"]["state"]}
 
 
 def _lost(lost: _pool.Lost) -> dict[str, t.Any]:
@@ -94,7 +94,7 @@ def _identity(row: _group.Row) -> dict[str, t.Any]:
         "diff": {"before": {}, "after": {}},
         "steps": [],
         "error": None,
-        "task": None,
+        "state": None,
     }
 
 
@@ -165,7 +165,9 @@ def _collected(
     warnings = [*warnings, *(f"{row['container_name']}: {it}" for row in results for it in row.pop("warnings", []))]
     path = os.path.normpath(params["lxc_path"] or _liblxc.default_lxc_path())
     driver = _driver.fingerprint(_liblxc.version(), True, params["volumes_enabled"])
-    told = _driver.result([row["task"] for row in results if row["task"] is not None], driver, _images.told(path))
+    # What a task is, the facts tell: Ansible looks several times at each value that a module returns.
+    tasks = [row.pop("task") for row in results if "task" in row]
+    told = _driver.result(tasks, driver, _images.told(path))
     result = {
         "changed": bool(changed or pruned),
         "tasks": results,

@@ -532,9 +532,12 @@ tasks:
       returned: the task did not fail
       type: bool
       sample: false
-    task:
-      description: The task, as RV(nomadic.lxc.lxc_task#module:task). Null where it failed.
-      type: dict
+    state:
+      description:
+        - The state of the task, in check mode as it would be. Null where the task failed.
+        - RV(ansible_facts) has everything else that the task is.
+      type: str
+      sample: running
     template_output:
       description: What the template printed. Empty where none ran.
       returned: the task did not fail, and its O(tasks[].verbosity) is V(verbose)
