@@ -20,6 +20,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _liblxc,
     _names,
     _pool,
+    _signals,
 )
 
 # A host's log is told how far a call is, at most so often: seconds.
@@ -48,7 +49,10 @@ def converge_group(params: _group.Params, check_mode: bool, log: t.Callable[[str
         results[number] = {**_identity(rows[number]), **result}
         progress.tell(results[number])
 
-    _pool.run(len(rows), job, params["parallel"] or 2 * len(os.sched_getaffinity(0)), done)
+    cpus = len(os.sched_getaffinity(0))
+    if len(rows) > cpus:
+        _rehearse(rows[0], check_mode)
+    _pool.run(len(rows), job, params["parallel"] or 2 * cpus, done)
     if allocs and not check_mode:
         from ansible_collections.nomadic.lxc.plugins.module_utils import _do_directories
 
@@ -62,6 +66,19 @@ def converge_group(params: _group.Params, check_mode: bool, log: t.Callable[[str
         # The tasks are done: what became of them is told all the same.
         trouble = f"prune_images: {error}"
     return _collected(params, results, pruned, trouble, warnings)
+
+
+def _rehearse(row: _group.Row, check_mode: bool) -> None:
+    """Look at one task, which changes nothing, before the workers are forked: they share what that loads and keeps in mind."""
+    try:
+        changed = _converge.converge(row.params, True)["changed"]
+    except Exception as error:  # pylint: disable=broad-except # it is told in its turn
+        if isinstance(error.__cause__, _signals.Interrupted):
+            raise
+        return
+    if changed and not check_mode:
+        # Each worker would load it.
+        from ansible_collections.nomadic.lxc.plugins.module_utils import _apply  # noqa: F401
 
 
 def _one(row: _group.Row, check_mode: bool, idle: _pool.Idle, failures: _failures.Failures) -> dict[str, t.Any]:

@@ -25,8 +25,9 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import _signals
 # How many workers there may be for each that works, since the others wait.
 _WAITING = 16
 # Seconds. Jobs that only look are done by as many workers as there are CPUs; more come where none of them has told anything
-# for so long: a worker costs as much as a few looks.
+# for so long: a worker costs as much as a few looks. What each does first takes longer, since it begins with copies of pages.
 _LONG = 0.01
+_FIRST = 0.05
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 # Entered while a job only waits.
@@ -44,12 +45,15 @@ class Lost(Exception):
 
 @dataclass
 class _Worker:
-    """``job``: the number of the one that it does; None while it has none. ``buffer``: a message of which the end is due."""
+    """``job``: the number of the one that it does; None while it has none. ``told``: whether it has told anything yet.
+    ``buffer``: a message of which the end is due.
+    """
 
     pid: int
     channel: socket.socket
     job: int | None = None
     idle: bool = False
+    told: bool = False
     buffer: bytearray = field(default_factory=bytearray)
 
 
@@ -116,7 +120,8 @@ class _Pool:
 
     def _read(self) -> None:
         more = self._at_once < self._parallel
-        told = self._poll.poll(_LONG * 1000 if more else None)
+        patience = _LONG if all(worker.told for worker in self._workers.values()) else _FIRST
+        told = self._poll.poll(patience * 1000 if more else None)
         if not told:
             self._at_once += 1
         for descriptor, _event in told:
@@ -135,6 +140,7 @@ class _Pool:
                 self._hear(worker, json.loads(message))
 
     def _hear(self, worker: _Worker, message: dict[str, t.Any]) -> None:
+        worker.told = True
         if "idle" in message:
             worker.idle = message["idle"]
             return
