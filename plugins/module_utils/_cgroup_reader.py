@@ -14,8 +14,9 @@ import typing as t
 from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_files as files
 from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_mounts, _cgroup_text
 
-# Hierarchies without any of these are not looked for: nothing is read there.
-_CONTROLLERS = frozenset({"blkio", "cpu", "cpuacct", "io", "memory", "pids"})
+# Those of which something is read, and those that have limits of ours.
+CONTROLLERS = frozenset({"blkio", "cpu", "cpuacct", "io", "memory", "pids"})
+LIMITING = frozenset({"cpu", "memory"})
 
 _Kind = t.TypeVar("_Kind", bound="CgroupReader")
 
@@ -37,10 +38,12 @@ class CgroupReader:
         container_name: str,
         cgroup_dir: str | None = None,
         root: str = "/",
+        wanted: frozenset[str] = CONTROLLERS,
     ) -> _Kind | None:
         """The cgroup of the container whose first process is ``init_pid``; None if that is gone.
 
-        ``cgroup_dir`` is the container's ``lxc.cgroup.dir`` or ``lxc.cgroup.dir.container``.
+        ``cgroup_dir`` is the container's ``lxc.cgroup.dir`` or ``lxc.cgroup.dir.container``. ``wanted``: the controllers whose
+        v1 hierarchies are looked for.
         """
         text = files.read_file(os.path.join(root, "proc", str(init_pid), "cgroup"))
         if text is None:
@@ -50,7 +53,7 @@ class CgroupReader:
         unified: str | None = None
         own: dict[str, str] = {}  # the paths are mostly the same in all hierarchies
         for controllers, path in _cgroup_text.parse_membership(text):
-            if controllers and controllers.isdisjoint(_CONTROLLERS):
+            if controllers and controllers.isdisjoint(wanted):
                 continue
             if path not in own:
                 own[path] = _cgroup_text.container_path(path, container_name, cgroup_dir)
@@ -67,11 +70,17 @@ class CgroupReader:
         return cls(container_name, directories, unified)
 
     @classmethod
-    def of_container(cls: type[_Kind], init_pid: int, name: str, lines: t.Iterable[tuple[str, str]]) -> _Kind | None:
+    def of_container(
+        cls: type[_Kind],
+        init_pid: int,
+        name: str,
+        lines: t.Iterable[tuple[str, str]],
+        wanted: frozenset[str] = CONTROLLERS,
+    ) -> _Kind | None:
         """The same for a container with these lines of configuration."""
         keys = dict(lines)
         place = keys.get("lxc.cgroup.dir.container") or keys.get("lxc.cgroup.dir")
-        return cls.of(init_pid, name, place)
+        return cls.of(init_pid, name, place, wanted=wanted)
 
     def generation(self, controller: str) -> int:
         """Which generation of this controller the container has; V2 where no v1 hierarchy of it is."""

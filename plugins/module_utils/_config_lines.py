@@ -27,8 +27,9 @@ def unquote(text: str) -> str:
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
 
 
+@functools.lru_cache(maxsize=1024)
 def parse_line(line: str) -> Pair | None:
-    """Key and value of a line; None for a comment, an empty line, and what is neither."""
+    """Key and value of a line; None for a comment, an empty line, and what is neither. Containers have most lines in common."""
     text = line.strip(BLANKS)
     key, equals, value = text.partition("=")
     if not equals or text.startswith("#"):

@@ -165,9 +165,8 @@ def create(
         state = _states.FROZEN
     after = {
         option.name: _drift.show(option.name, option.record(spec.options[option.name]))
-        for option in _options.OPTIONS
-        if option.effect not in (_options.NOTHING, _options.CREATE)
-        and spec.options[option.name] not in (None, option.default)
+        for option in _options.RECORDED
+        if spec.options[option.name] not in (None, option.default)
     }
     lines = tuple(_options.block(declared))
     return _steps.Plan(

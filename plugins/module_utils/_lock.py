@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import time
@@ -24,8 +25,12 @@ _LONGEST_PAUSE = 0.02
 
 def lock_file(kind: str, name: str, place: str) -> str:
     """The file for one container (or alloc) in one place; names are for people, the digest makes them one of a kind."""
-    digest = hashlib.sha256(os.fsencode(os.path.realpath(place))).hexdigest()[:12]
-    return os.path.join(DIRECTORY, f"{kind}-{name}-{digest}.lock")
+    return os.path.join(DIRECTORY, f"{kind}-{name}-{_digest(place)}.lock")
+
+
+@functools.lru_cache(maxsize=64)
+def _digest(place: str) -> str:
+    return hashlib.sha256(os.fsencode(os.path.realpath(place))).hexdigest()[:12]
 
 
 @contextlib.contextmanager

@@ -159,9 +159,10 @@ def _has_snapshots(directory: str) -> bool:
 
 def _of_cgroup(init: _proc.InitId | None, config: str, name: str) -> dict[str, t.Any]:
     """What the task's cgroup says, or where none is what the host's do: fields of Observed."""
-    group = (
-        None if init is None else _cgroup_reader.CgroupReader.of_container(init.pid, name, _config_lines.parse(config))
-    )
+    group = None
+    if init is not None:
+        lines = _config_lines.parse(config)
+        group = _cgroup_reader.CgroupReader.of_container(init.pid, name, lines, _cgroup_reader.LIMITING)
     if group is not None:
         return {
             "cgroup_version": group.version,

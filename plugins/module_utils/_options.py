@@ -337,25 +337,25 @@ OPTIONS: tuple[Option, ...] = (
     Option("lxc_path", _policy.POLICY["lxc_path"]),
 )
 BY_NAME = {option.name: option for option in OPTIONS}
+# What a later call compares with its own.
+RECORDED = tuple(option for option in OPTIONS if option.effect not in (NOTHING, CREATE))
 
 
 def recorded_lines(task: Declared) -> dict[str, list[list[str]]]:
     """What the record keeps of the configuration: of the environment nothing that could be read."""
+    return {
+        name: [[key, _digest(value) if name == "environment" else value] for key, value in lines]
+        for name, lines in task.lines.items()
+    }
 
-    def kept(name: str, key: str, value: str) -> list[str]:
-        return [
-            key,
-            hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest() if name == "environment" else value,
-        ]
 
-    return {name: [kept(name, key, value) for key, value in lines] for name, lines in task.lines.items()}
+def _digest(value: str) -> str:
+    return hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def recorded(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """What the record keeps of a declaration: everything that a later call compares with its own."""
-    return {
-        option.name: option.record(options[option.name]) for option in OPTIONS if option.effect not in (NOTHING, CREATE)
-    }
+    """What the record keeps of a declaration."""
+    return {option.name: option.record(options[option.name]) for option in RECORDED}
 
 
 def block(task: Declared) -> list[_config_lines.Pair]:

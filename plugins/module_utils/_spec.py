@@ -149,9 +149,10 @@ def validate(params: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], list[str]
     }
     faults: list[str] = []
     while True:
-        new = {name: value for name, value in values.items() if (name, repr(value)) not in _checked}
+        keys = {name: (name, repr(value)) for name, value in values.items()}
+        new = {name: value for name, value in values.items() if keys[name] not in _checked}
         try:
-            _checked.update({(name, repr(values[name])): value for name, value in _rules.schema()(new).items()})
+            _checked.update({keys[name]: value for name, value in _rules.schema()(new).items()})
         except MultipleInvalid as invalid:
             wrong: dict[str, set[t.Any]] = {}
             for error in invalid.errors:
@@ -161,7 +162,7 @@ def validate(params: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], list[str]
             for option, places in wrong.items():
                 values[option] = _without(values[option], places) if places else _options.BY_NAME[option].default
         else:
-            return {name: _checked[name, repr(value)] for name, value in values.items()}, faults
+            return {name: _checked[key] for name, key in keys.items()}, faults
 
 
 def _without(given: t.Any, places: t.AbstractSet[t.Any]) -> t.Any:

@@ -18,7 +18,8 @@ def unprintable(params: t.Mapping[str, t.Any]) -> list[str]:
 
     def bad(value: t.Any) -> bool:
         if isinstance(value, str):
-            return any(char in value for char in "\n\r\0") or not _encodes(value)
+            # What is printable has none of these, and nearly every value is.
+            return not value.isprintable() and (any(char in value for char in "\n\r\0") or not _encodes(value))
         if isinstance(value, dict):
             return any(bad(key) or bad(item) for key, item in value.items())
         return isinstance(value, (list, tuple)) and any(bad(item) for item in value)
