@@ -1,7 +1,7 @@
 # Copyright (c) nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ansible's own way to run a module, quicker, for all modules of this collection: meta/runtime.yml leads them here."""
+"""Ansible's own way to run a module, quicker: for all modules of this collection, which have it by their names."""
 
 from __future__ import annotations
 
