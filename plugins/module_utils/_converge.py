@@ -82,7 +82,7 @@ def _locked(spec: _spec.TaskSpec, faults: list[str], runtime: _runtime.Runtime, 
         from ansible_collections.nomadic.lxc.plugins.module_utils import _apply
 
         outcome = _apply.apply(plan.steps, spec, seen, runtime)
-        after = _observe.observe_again(spec, seen, runtime)
+        after = _observe.observe_again(spec, seen, runtime, plan.stays)
         if plan.starts and after.state == _states.STOPPED:
             warnings.append(f"container {spec.container_name} started, but its init has ended already: see its log")
     task = _report.task_dict(view(spec, seen, after, plan, check_mode))

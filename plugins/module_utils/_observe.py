@@ -79,8 +79,12 @@ def observe(spec: _spec.TaskSpec, runtime: _runtime.Runtime) -> tuple[_spec.Task
     )
 
 
-def observe_again(spec: _spec.TaskSpec, seen: _observed.Observed, runtime: _runtime.Runtime) -> _observed.Observed:
-    """The container as a run has left it; all else, which only a plan asks for, as it was seen before."""
+def observe_again(
+    spec: _spec.TaskSpec, seen: _observed.Observed, runtime: _runtime.Runtime, stays: bool
+) -> _observed.Observed:
+    """The container as a run has left it; all else, which only a plan asks for, as it was seen before. ``stays``: see Plan."""
+    if stays and seen.unloadable is None:
+        return replace(seen, config=_config(runtime.directory(spec.container_name)))
     return replace(seen, **_of_container(spec, runtime)[1])
 
 
@@ -128,8 +132,12 @@ def _of_container(spec: _spec.TaskSpec, runtime: _runtime.Runtime) -> tuple[_spe
         "elsewhere": elsewhere,
         "ended": _kept.read_exit(directory, record) if state == _states.STOPPED else None,
         "unloadable": unloadable,
-        "config": (_tree.read_text(os.path.join(directory, "config")) or "") if defined else "",
+        "config": _config(directory) if defined else "",
     }
+
+
+def _config(directory: str) -> str:
+    return _tree.read_text(os.path.join(directory, "config")) or ""
 
 
 def _state(

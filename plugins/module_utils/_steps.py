@@ -213,6 +213,11 @@ class Plan:
         """Whether a running task is stopped."""
         return any(isinstance(step, Stop) for step in self.steps)
 
+    @property
+    def stays(self) -> bool:
+        """Whether the task has the same init afterwards, or none as before: its limits change, and what is written of it."""
+        return all(isinstance(step, (SetMemory, SetShares, Configure, Remember)) for step in self.steps)
+
 
 @dataclass
 class Outcome:

@@ -18,7 +18,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._observe import adopt
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Image, Observed, Template
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import InitId
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import MAKING
-from ansible_collections.nomadic.lxc.plugins.module_utils._spec import parse_task
+from ansible_collections.nomadic.lxc.plugins.module_utils._spec import TaskSpec, parse_task
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.builders import (
     BUSYBOX,
     INIT,
@@ -308,6 +308,25 @@ def test_a_command_stops_by_the_records_kill_timeout() -> None:
     (stop,) = plan(spec(state="stopped"), made(task(kill_timeout="9s"))).steps
     assert isinstance(stop, _steps.Stop)
     assert stop.kill_timeout == 9 * S
+
+
+@pytest.mark.parametrize(
+    ("asked", "stays"),
+    [
+        (task(memory_mb=64), True),
+        (task(kill_timeout="9s"), True),
+        (task(autostart=True), True),
+        (task(hostname="other"), False),
+        (task(state="frozen"), False),
+        (task(state="restarted"), False),
+        (spec(state="stopped"), False),
+        (spec(state="absent"), False),
+    ],
+)
+def test_a_plan_tells_whether_the_task_keeps_its_init(asked: TaskSpec, stays: bool) -> None:
+    planned = plan(asked, made(task()))
+    assert planned.changed
+    assert planned.stays == stays
 
 
 # ---- changes
