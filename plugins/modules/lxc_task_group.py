@@ -425,7 +425,7 @@ EXAMPLES = r"""
 
 - name: Show where they are
   ansible.builtin.debug:
-    msg: "{{ item.container_name }}: {{ item.task.ips | join(' ') }}"
+    msg: "{{ item.container_name }}: {{ shop.ansible_facts.lxc_tasks[item.container_name].ips | join(' ') }}"
   loop: "{{ shop.tasks }}"
   loop_control:
     label: "{{ item.container_name }}"
@@ -535,7 +535,7 @@ tasks:
     state:
       description:
         - The state of the task, in check mode as it would be. Null where the task failed.
-        - RV(ansible_facts) has everything else that the task is.
+        - RV(ansible_facts.lxc_tasks) has everything else that the task is.
       type: str
       sample: running
     template_output:
@@ -581,28 +581,32 @@ errors:
   sample:
     - "worker-1-blue: volumes: unsupported absolute container mount point: '/var'"
 ansible_facts:
-  description: The facts that M(nomadic.lxc.lxc_task_facts) sets, of the tasks of this group.
+  description:
+    - The facts that M(nomadic.lxc.lxc_task_facts) sets, of the tasks of this group.
+    - If tasks failed, Ansible sets no facts, but what is registered has them.
   returned: always, unless the options are wrong
   type: dict
   contains:
     lxc_tasks:
-      description: The tasks, by container name. Those that failed are not there.
+      description:
+        - The tasks, by container name, each as RV(nomadic.lxc.lxc_task#module:task). Those that failed are not there.
+        - Of containers of the same name, in more than one O(lxc_path), the last one of the list is there.
       type: dict
-      returned: success
+      returned: always
     lxc_images:
       description: As RV(nomadic.lxc.lxc_task_facts#module:images).
       type: list
       elements: dict
-      returned: success
+      returned: always
       sample: []
     lxc_driver:
       description: The fingerprint of Nomad's LXC driver.
       type: dict
-      returned: success
+      returned: always
     lxc_driver_abilities:
       description: What Nomad's LXC driver said that it can do.
       type: dict
-      returned: success
+      returned: always
 """
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _module
