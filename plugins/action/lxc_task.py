@@ -12,21 +12,23 @@ from ansible.plugins.action.normal import ActionModule as NormalActionModule
 
 
 class ActionModule(NormalActionModule):  # type: ignore[misc] # Ansible declares no types
-    """Runs the module with Python's collector of garbage held off.
+    """Runs the module with Python's collector of garbage held off, the first time in a process.
 
     Ansible reads every file that a module imports for what it imports in turn, in a process that ends with the task. The syntax
     trees that it leaves behind have cycles (module_common.py, ModuleDepFinder): the collector goes over them again and again, which
-    takes about as long as the reading itself. They are some 20 MiB for all of our files.
+    takes about as long as the reading itself. They are some 20 MiB for all of our files. In a loop, it packs a module once.
+
+    Where a site has an action plugin ``normal`` of its own, these modules run without it.
     """
 
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
         """The module's result."""
-        collects = gc.isenabled()
+        if gc.get_freeze_count() or not gc.isenabled():
+            return t.cast("dict[str, t.Any]", super().run(tmp, task_vars))
         gc.disable()
         try:
             return t.cast("dict[str, t.Any]", super().run(tmp, task_vars))
         finally:
             # Nor does it go over them afterwards.
             gc.freeze()
-            if collects:
-                gc.enable()
+            gc.enable()
