@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import typing as t
@@ -18,9 +19,11 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _images,
     _kept,
     _liblxc,
+    _lock,
     _names,
     _pool,
     _signals,
+    _spec,
 )
 
 # A host's log is told how far a call is, at most so often: seconds.
@@ -49,10 +52,12 @@ def converge_group(params: _group.Params, check_mode: bool, log: t.Callable[[str
         results[number] = {**_identity(rows[number]), **result}
         progress.tell(results[number])
 
+    def rehearse() -> None:
+        if len(rows) > cpus:
+            _rehearse(rows[0], check_mode)
+
     cpus = len(os.sched_getaffinity(0))
-    if len(rows) > cpus:
-        _rehearse(rows[0], check_mode)
-    _pool.run(len(rows), job, params["parallel"] or 2 * cpus, done)
+    _pool.run(len(rows), job, params["parallel"] or 2 * cpus, done, rehearse)
     if allocs and not check_mode:
         from ansible_collections.nomadic.lxc.plugins.module_utils import _do_directories
 
@@ -70,11 +75,18 @@ def converge_group(params: _group.Params, check_mode: bool, log: t.Callable[[str
 
 def _rehearse(row: _group.Row, check_mode: bool) -> None:
     """Look at one task, which changes nothing, before the workers are forked: they share what that loads and keeps in mind."""
+    spec, faults = _spec.parse_task(row.params, _liblxc.default_lxc_path())
+    if spec is None or faults:
+        return
+    # Where another call works on it, there is nothing to wait for: its turn comes.
+    file = _lock.lock_file("task", spec.container_name, spec.lxc_path)
+    free = contextlib.nullcontext() if check_mode else _lock.held(file, spec.container_name, wait=0.0)
     try:
-        changed = _converge.converge(row.params, True)["changed"]
+        with free:
+            changed = _converge.converge(row.params, True)["changed"]
     except Exception as error:  # pylint: disable=broad-except # it is told in its turn
         if isinstance(error.__cause__, _signals.Interrupted):
-            raise
+            raise error.__cause__ from error
         return
     if changed and not check_mode:
         # Each worker would load it.

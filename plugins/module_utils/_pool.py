@@ -25,7 +25,8 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import _signals
 # How many workers there may be for each that works, since the others wait.
 _WAITING = 16
 # Seconds. Jobs that only look are done by as many workers as there are CPUs; more come where none of them has told anything
-# for so long: a worker costs as much as a few looks. What each does first takes longer, since it begins with copies of pages.
+# for so long: a worker costs as much as a few looks. What the first ones do first takes longer, since they begin with copies of
+# pages.
 _LONG = 0.01
 _FIRST = 0.05
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -57,8 +58,15 @@ class _Worker:
     buffer: bytearray = field(default_factory=bytearray)
 
 
-def run(count: int, job: Job, parallel: int, done: t.Callable[[int, t.Any], None]) -> None:
-    """Do the jobs 0 to count-1; ``done`` gets each one's number and result, in the order in which they end.
+def run(
+    count: int,
+    job: Job,
+    parallel: int,
+    done: t.Callable[[int, t.Any], None],
+    before: t.Callable[[], None] = lambda: None,
+) -> None:
+    """Do the jobs 0 to count-1; ``done`` gets each one's number and result, in the order in which they end. ``before``: is done
+    first, and the workers share what it leaves in memory.
 
     A result is what json takes, or Lost. A signal that ends the module ends the jobs first, which undo what they did; those
     that had not begun are Lost.
@@ -66,6 +74,7 @@ def run(count: int, job: Job, parallel: int, done: t.Callable[[int, t.Any], None
     pool = _Pool(job, parallel, done)
     try:
         with _signals.interruptible():
+            before()
             pool.work(count)
     except _signals.Interrupted as interrupted:
         pool.end(str(interrupted), count)
@@ -79,7 +88,7 @@ class _Pool:
         self._workers: dict[int, _Worker] = {}
         self._poll = select.poll()
         self._begun = 0
-        self._at_once = min(parallel, len(os.sched_getaffinity(0)))
+        self._first = self._at_once = min(parallel, len(os.sched_getaffinity(0)))
 
     def work(self, count: int) -> None:
         gc.freeze()
@@ -120,7 +129,8 @@ class _Pool:
 
     def _read(self) -> None:
         more = self._at_once < self._parallel
-        patience = _LONG if all(worker.told for worker in self._workers.values()) else _FIRST
+        begins = len(self._workers) <= self._first and not all(worker.told for worker in self._workers.values())
+        patience = _FIRST if begins else _LONG
         told = self._poll.poll(patience * 1000 if more else None)
         if not told:
             self._at_once += 1
