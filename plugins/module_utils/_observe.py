@@ -83,7 +83,7 @@ def observe_again(
     spec: _spec.TaskSpec, seen: _observed.Observed, runtime: _runtime.Runtime, stays: bool
 ) -> _observed.Observed:
     """The container as a run has left it; all else, which only a plan asks for, as it was seen before. ``stays``: see Plan."""
-    if stays and seen.unloadable is None:
+    if stays and seen.unloadable is None and (seen.init is None or _proc.alive(seen.init)):
         return replace(seen, config=_config(runtime.directory(spec.container_name)))
     return replace(seen, **_of_container(spec, runtime)[1])
 
