@@ -73,10 +73,9 @@ class Bench:
         if done.returncode != 0:
             raise Failed(f"{who}, {what}, {count}: {' '.join(command)}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
         self.times.setdefault((what, who, count), []).append(took)
-        if who == PING:
-            self.pinged = took
-        elif count == LONG:
+        if count == LONG and not math.isnan(self.pinged):
             self.ratios.setdefault((what, who), []).append(took / self.pinged)
+        self.pinged = took if who == PING else math.nan
         with open(os.path.join(self.place, "times.json"), "w", encoding="utf-8") as file:
             json.dump([[*key, found] for key, found in self.times.items()], file)
         print(f"  {what:<18} {who:<34} {count:4d}   {took:8.2f} s", flush=True)
@@ -358,7 +357,8 @@ def floors(bench: Bench) -> list[str]:
             " carry the answer."
         ),
         (
-            f"- The same, if it asked the binding for the state of each: {least + of_all(SAME) / ping:.2f} times as long as ping;"
+            f"- The same, if it asked the binding for the state of each, beside the median ping: {least + of_all(SAME) / ping:.2f}"
+            " times as long as ping;"
             f" ours is {bench.over_ping(SAME, OURS):.2f}. If it then set one limit of each by the binding:"
             f" {least + (of_all(SAME) + of_all(LIMIT)) / ping:.2f}; ours is {bench.over_ping(LIMIT, OURS):.2f}."
         ),
@@ -460,7 +460,7 @@ def page(bench: Bench) -> str:
         "## Seconds",
         "",
         (
-            f"Medians of {bench.rounds} runs for up to 100 tasks, of one run for more, and of one run for {PEER} with 10 and 100."
+            f"Medians of {bench.rounds} runs or more for up to 100 tasks, of one run for more, and of one run for {PEER} with 10 and 100."
             " In brackets, how many times as long as this collection. A no-op of the tools asks each container for its state; their"
             " stats are what `lxc-info` tells. community.general can't change a limit of a running container, and tells no stats."
         ),
