@@ -65,14 +65,14 @@ def _wait(child: int, timeout: float, hangs: t.Callable[[], bool]) -> bool:
 
 
 def _reap(child: int) -> int:
-    done, status = os.waitpid(child, os.WNOHANG)
-    if done == 0:
+    ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    # One that somebody killed has left behind what it started. Until it is waited for, its number is nobody else's.
+    if ended is None or ended.si_code != os.CLD_EXITED:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
-        status = os.waitpid(child, 0)[1]
-    return status
+    return os.waitpid(child, 0)[1]
 
 
 def _run(function: t.Callable[[], bool], output: int, inherit: t.Sequence[int]) -> t.NoReturn:

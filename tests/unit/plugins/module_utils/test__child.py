@@ -101,6 +101,18 @@ def test_a_death_is_a_failure(number: signal.Signals) -> None:
     assert (done.ok, done.timed_out) == (False, False)
 
 
+def test_what_one_that_was_killed_had_started_is_killed_too(tmp_path: Path) -> None:
+    file = tmp_path / "pid"
+
+    def work() -> bool:
+        file.write_text(str(subprocess.Popen(["sleep", "100"]).pid))
+        os.kill(os.getpid(), signal.SIGKILL)
+        return True
+
+    assert not call(work).ok
+    until(lambda: identify(int(file.read_text())) is None)
+
+
 def test_handlers_of_ours_do_not_run_in_it() -> None:
     former = signal.signal(signal.SIGTERM, lambda _number, _frame: os.write(1, b"our handler"))
     try:
