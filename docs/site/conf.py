@@ -32,6 +32,7 @@ html_show_sourcelink = False
 # one is written where Sphinx can read it, and the links are the same.
 _ANSIBLE_DOCS = "https://docs.ansible.com/projects/ansible/latest/"
 _ANSIBLE_LABELS = {
+    "action_plugins": "plugins/action.html",
     "ansible_collections.ansible.builtin.local_connection": "collections/ansible/builtin/local_connection.html",
     "ansible_collections.ansible.builtin.raw_module": "collections/ansible/builtin/raw_module.html",
     "ansible_collections.ansible.builtin.script_module": "collections/ansible/builtin/script_module.html",

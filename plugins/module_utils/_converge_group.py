@@ -86,7 +86,7 @@ def _rehearse(row: _group.Row, check_mode: bool) -> None:
             changed = _converge.converge(row.params, True)["changed"]
     except Exception as error:  # pylint: disable=broad-except # it is told in its turn
         if isinstance(error.__cause__, _signals.Interrupted):
-            raise error.__cause__ from error
+            raise _signals.Interrupted(str(error.__cause__)) from error
         return
     if changed and not check_mode:
         # Each worker would load it.
