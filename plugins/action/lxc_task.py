@@ -23,12 +23,13 @@ class ActionModule(NormalActionModule):  # type: ignore[misc] # Ansible declares
 
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
         """The module's result."""
-        if gc.get_freeze_count() or not gc.isenabled():
-            return t.cast("dict[str, t.Any]", super().run(tmp, task_vars))
-        gc.disable()
+        first = gc.isenabled() and not gc.get_freeze_count()
+        if first:
+            gc.disable()
         try:
             return t.cast("dict[str, t.Any]", super().run(tmp, task_vars))
         finally:
-            # Nor does it go over them afterwards.
-            gc.freeze()
-            gc.enable()
+            if first:
+                # Nor does it go over them afterwards.
+                gc.freeze()
+                gc.enable()

@@ -56,11 +56,16 @@ def _in_turn(
         raise _errors.OptionsError(faults)
     lock: t.ContextManager[int | None] = contextlib.nullcontext()
     if not check_mode and not faults:
-        file = _lock.lock_file("task", spec.container_name, spec.lxc_path)
-        lock = _lock.held(file, f"container {spec.container_name}")
+        lock = turn(spec)
     with lock as descriptor:
         runtime = _runtime.Runtime(spec.lxc_path, descriptor, spec.options["environment"].values(), idle, failures)
         return _locked(spec, faults, runtime, check_mode)
+
+
+def turn(spec: _spec.TaskSpec, wait: float | None = None) -> t.ContextManager[int]:
+    """Hold the lock on a task's container. ``wait``: see held."""
+    file = _lock.lock_file("task", spec.container_name, spec.lxc_path)
+    return _lock.held(file, f"container {spec.container_name}", wait)
 
 
 def _locked(spec: _spec.TaskSpec, faults: list[str], runtime: _runtime.Runtime, check_mode: bool) -> dict[str, t.Any]:

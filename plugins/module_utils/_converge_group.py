@@ -19,7 +19,6 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _images,
     _kept,
     _liblxc,
-    _lock,
     _names,
     _pool,
     _signals,
@@ -79,8 +78,7 @@ def _rehearse(row: _group.Row, check_mode: bool) -> None:
     if spec is None or faults:
         return
     # Where another call works on it, there is nothing to wait for: its turn comes.
-    file = _lock.lock_file("task", spec.container_name, spec.lxc_path)
-    free = contextlib.nullcontext() if check_mode else _lock.held(file, spec.container_name, wait=0.0)
+    free = contextlib.nullcontext() if check_mode else _converge.turn(spec, wait=0.0)
     try:
         with free:
             changed = _converge.converge(row.params, True)["changed"]
