@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _errors, _observed, _spec, _steps
+from ansible_collections.nomadic.lxc.plugins.module_utils import _errors, _network, _observed, _spec, _steps
 
 # The bridge that LXC's own service makes.
 _LXC_BRIDGE = "lxcbr0"
@@ -22,18 +22,23 @@ def options_of(spec: _spec.TaskSpec, record_options: t.Mapping[str, t.Any]) -> t
 def refuse_lacking(spec: _spec.TaskSpec, seen: _observed.Observed, plan: _steps.Plan) -> None:
     """Raise OptionsError with all that this host lacks for what the plan starts, or declares."""
     options = options_of(spec, {} if seen.record is None else seen.record.options)
-    faults = _bridge(options.get("network_link"), seen.link_up) if plan.starts else []
+    faults = _bridge(options.get("network_link"), seen.bridge) if plan.starts else []
     if spec.declares or plan.starts:
         faults += _limits(options, seen.controllers)
     if faults:
         raise _errors.OptionsError(faults)
 
 
-def _bridge(link: str | None, up: bool | None) -> list[str]:
-    if link is None or up:
+def _bridge(link: str | None, found: str | None) -> list[str]:
+    if link is None or found == _network.UP:
         return []
-    if up is not None:
+    if found == _network.DOWN:
         return [f"network_link: {link} is down on this host: run `ip link set {link} up`"]
+    if found == _network.NO_BRIDGE:
+        return [
+            f"network_link: {link} is an interface of this host, but no bridge: name one, or make one,"
+            " with `ip link add NAME type bridge` say"
+        ]
     run = (
         "run the role nomadic.lxc.lxc_host, or, with USE_LXC_BRIDGE=true in lxc-net's settings,"
         " `systemctl enable lxc-net && systemctl restart lxc-net`, or name another bridge"

@@ -10,10 +10,20 @@ import os
 from ansible_collections.nomadic.lxc.plugins.module_utils import _tree
 
 _SIOCGIFFLAGS, _IFF_UP = 0x8913, 1  # linux/sockios.h, linux/if.h
+_SIOCETHTOOL, _ETHTOOL_GDRVINFO = 0x8946, 3  # linux/sockios.h, linux/ethtool.h
+_DRVINFO = "I32s160x"  # the command, the driver, and 160 bytes more
+# What liblxc can attach a container to (network.c, lxc_bridge_attach).
+_BRIDGES = (b"bridge", b"openvswitch")
+
+# What an interface is to a container that shall be attached to it.
+UP = "up"
+DOWN = "down"
+NO_BRIDGE = "no bridge"
 
 
-def link_up(name: str) -> bool | None:
-    """Whether an interface of this process's network is up; None where there is none of that name. See netdevice(7).
+def bridge(name: str) -> str | None:
+    """Whether an interface of this process's network is a bridge, and up: UP, DOWN or NO_BRIDGE; None where there is none of that
+    name. See netdevice(7).
 
     /sys may be another network namespace's.
     """
@@ -26,7 +36,26 @@ def link_up(name: str) -> bool | None:
             answer = fcntl.ioctl(asking, _SIOCGIFFLAGS, struct.pack("16sH14x", os.fsencode(name), 0))
         except OSError:
             return None
-    return bool(struct.unpack_from("H", answer, 16)[0] & _IFF_UP)
+        if _driver(asking.fileno(), name) not in _BRIDGES:
+            return NO_BRIDGE
+    return UP if struct.unpack_from("H", answer, 16)[0] & _IFF_UP else DOWN
+
+
+def _driver(asking: int, name: str) -> bytes:
+    """The driver of an interface, of which a bridge has one; empty where it has none."""
+    import array
+    import errno
+    import fcntl
+    import struct
+
+    info = array.array("B", struct.pack(_DRVINFO, _ETHTOOL_GDRVINFO, b""))
+    try:
+        fcntl.ioctl(asking, _SIOCETHTOOL, struct.pack("16sP16x", os.fsencode(name), info.buffer_info()[0]))
+    except OSError as error:
+        if error.errno == errno.EOPNOTSUPP:
+            return b""
+        raise
+    return bytes(struct.unpack(_DRVINFO, info)[1]).rstrip(b"\0")
 
 
 def interfaces(pid: int, root: str = "/") -> list[str]:

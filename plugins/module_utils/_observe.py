@@ -73,7 +73,7 @@ def observe(spec: _spec.TaskSpec, runtime: _runtime.Runtime) -> tuple[_spec.Task
         **seen,
         snapshots=destroys and _has_snapshots(directory),
         container_mounts=tuple(_mounts.below(directory, points)) if destroys and os.path.isdir(directory) else (),
-        link_up=_link_up(spec, seen["record"]),
+        bridge=_bridge(spec, seen["record"]),
         **_of_cgroup(seen["init"], seen["config"], name),
         **_observe_directories.of_directories(spec, seen["state"], points),
     )
@@ -184,8 +184,8 @@ def _of_cgroup(init: _proc.InitId | None, config: str, name: str) -> dict[str, t
     }
 
 
-def _link_up(spec: _spec.TaskSpec, record: _record.Record | None) -> bool | None:
-    """Whether the interface that the task's network is on is up; None where there is none of that name."""
+def _bridge(spec: _spec.TaskSpec, record: _record.Record | None) -> str | None:
+    """What the interface is that the task's network is on."""
     options = _needs.options_of(spec, {} if record is None else record.options)
     link = options.get("network_link")
-    return True if link is None else _network.link_up(link)
+    return _network.UP if link is None else _network.bridge(link)

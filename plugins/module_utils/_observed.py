@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_text, _proc, _record, _states, _volumes
+from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_text, _network, _proc, _record, _states, _volumes
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Observed:
     cpu_generation: int | None = None  # another one than the memory's on some hosts
     limits: _cgroup_text.Limits | None = None
     controllers: t.AbstractSet[str] | None = None  # that containers get on this host; None is not known
-    link_up: bool | None = True  # of the bridge that the task's network is on; None where there is none of that name
+    bridge: str | None = _network.UP  # of the interface that the task's network is on: see _network.bridge
     directories: t.Mapping[str, int | None] = field(
         default_factory=dict
     )  # mode, or NOT_ROOTS; None where there is none

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_mounts import V1, V2, Hierarchy, read_controllers
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import OptionsError
-from ansible_collections.nomadic.lxc.plugins.module_utils._network import link_up
+from ansible_collections.nomadic.lxc.plugins.module_utils._network import DOWN, NO_BRIDGE, UP, bridge
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.builders import made, nothing, plan, spec, task
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.processes import python
 
@@ -23,14 +23,15 @@ V2_ALL = frozenset({"cpu", "memory", "pids"})
 @pytest.mark.parametrize(
     ("options", "seen", "words"),
     [
-        (BRIDGE, {"link_up": None}, ["no bridge lxcbr0", "`systemctl enable lxc-net && systemctl restart lxc-net`"]),
-        ({**BRIDGE, "network_link": "br7"}, {"link_up": None}, ["no bridge br7", "ip link add br7 type bridge"]),
-        (BRIDGE, {"link_up": False}, ["lxcbr0 is down", "ip link set lxcbr0 up"]),
+        (BRIDGE, {"bridge": None}, ["no bridge lxcbr0", "`systemctl enable lxc-net && systemctl restart lxc-net`"]),
+        ({**BRIDGE, "network_link": "br7"}, {"bridge": None}, ["no bridge br7", "ip link add br7 type bridge"]),
+        (BRIDGE, {"bridge": DOWN}, ["lxcbr0 is down", "ip link set lxcbr0 up"]),
+        ({**BRIDGE, "network_link": "eth7"}, {"bridge": NO_BRIDGE}, ["eth7", "no bridge", "ip link add NAME"]),
         ({"memory_mb": 64}, {"controllers": frozenset({"cpu"})}, ["memory_mb", "they get cpu", "cgroup_enable=memory"]),
         ({"cpu_shares": 64}, {"controllers": frozenset()}, ["cpu_shares", "they get none", "cgroup_enable=cpu"]),
         (
             {"memory_mb": 64, "cpu_shares": 64, **BRIDGE},
-            {"controllers": frozenset(), "link_up": None},
+            {"controllers": frozenset(), "bridge": None},
             ["memory_mb", "cpu_shares", "lxcbr0"],
         ),
     ],
@@ -46,10 +47,10 @@ def test_each_is_a_sentence(options: Given, seen: Given, words: list[str]) -> No
 @pytest.mark.parametrize(
     ("options", "seen"),
     [
-        (BRIDGE, {"link_up": True}),
+        (BRIDGE, {"bridge": UP}),
         # nothing starts
-        ({**BRIDGE, "state": "present"}, {"link_up": None}),
-        ({"network_mode": "empty"}, {"link_up": None}),
+        ({**BRIDGE, "state": "present"}, {"bridge": None}),
+        ({"network_mode": "empty"}, {"bridge": None}),
         ({"memory_mb": 64, "cpu_shares": 64}, {"controllers": V2_ALL}),
         ({"memory_mb": 64}, {"controllers": None}),
         ({}, {"controllers": frozenset()}),
@@ -62,10 +63,10 @@ def test_what_is_there_or_not_needed_is_no_fault(options: Given, seen: Given) ->
 
 def test_a_running_task_needs_no_bridge_to_stay_and_a_command_that_starts_it_does() -> None:
     former = task(**BRIDGE)
-    assert not plan(former, made(former, link_up=None)).changed
+    assert not plan(former, made(former, bridge=None)).changed
     with pytest.raises(OptionsError, match="no bridge lxcbr0"):
-        plan(spec(state="restarted"), made(former, spec(state="restarted"), link_up=None))
-    assert plan(spec(state="stopped"), made(former, spec(state="stopped"), link_up=None)).changed
+        plan(spec(state="restarted"), made(former, spec(state="restarted"), bridge=None))
+    assert plan(spec(state="stopped"), made(former, spec(state="stopped"), bridge=None)).changed
 
 
 def test_controllers_of_both_generations(tmp_path: Path) -> None:
@@ -82,16 +83,17 @@ def test_controllers_of_both_generations(tmp_path: Path) -> None:
 
 LINKS = """
 import subprocess
-link_up = module("_network").link_up
-found = [link_up("lo"), link_up("br7"), link_up("x" * 15)]
+bridge = module("_network").bridge
+found = [bridge("lo"), bridge("br7"), bridge("x" * 15)]
 subprocess.run(["ip", "link", "add", "br7", "type", "bridge"], check=True)
-found.append(link_up("br7"))
+found.append(bridge("br7"))
 subprocess.run(["ip", "link", "set", "br7", "up"], check=True)
-print(json.dumps([*found, link_up("br7")]))
+subprocess.run(["ip", "link", "add", "veth7", "type", "veth", "peer", "veth8"], check=True)
+print(json.dumps([*found, bridge("br7"), bridge("veth7")]))
 """
 
 
 def test_interfaces_of_this_network_namespace() -> None:
     """Whatever /sys shows."""
-    assert python(LINKS, prefix=["unshare", "--net"]) == [False, None, None, False, True]
-    assert link_up("lo") in (True, False)
+    assert python(LINKS, prefix=["unshare", "--net"]) == [NO_BRIDGE, None, None, DOWN, UP, NO_BRIDGE]
+    assert bridge("lo") == NO_BRIDGE
