@@ -61,6 +61,7 @@ def stats(params: Params, check_mode: bool) -> dict[str, t.Any]:
             samples[name] = sample
     if params["textfile"] is not None and not check_mode:
         _write(params["textfile"], views, samples)
+    warnings += _advice(params["textfile"])
     usage = {name: _stats.usage(before.get(name), sample) for name, sample in samples.items()}
     return {
         "changed": False,
@@ -69,6 +70,12 @@ def stats(params: Params, check_mode: bool) -> dict[str, t.Any]:
         "ansible_facts": {"lxc_task_stats": usage},
         "warnings": warnings,
     }
+
+
+def _advice(textfile: str | None) -> list[str]:
+    if textfile is None or textfile.endswith(".prom"):
+        return []
+    return [f"textfile: node_exporter reads no {textfile}, whose name does not end in .prom"]
 
 
 def _lives(view: _view.TaskView, first: _stats.Sample | None, sample: _stats.Sample) -> bool:

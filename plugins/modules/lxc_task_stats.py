@@ -47,7 +47,7 @@ options:
   textfile:
     description:
       - Also writes the samples to this file, for the textfile collector of Prometheus' node_exporter. Its name must end in
-        C(.prom) to be read by it, and its directory must exist.
+        C(.prom) to be read by it, a warning says so of another, and its directory must exist.
       - The file is replaced as a whole. The metrics are counters and gauges in base units, such as
         C(lxc_task_cpu_seconds_total) and C(lxc_task_memory_rss_bytes), with the labels C(task), C(alloc) and C(container).
       - Writing it is not a change. It is not written in check mode.

@@ -208,6 +208,13 @@ def test_calls_that_write_the_same_textfile_are_not_in_each_others_way(host: Hos
     assert others.read_text(encoding="ascii") == "half"
 
 
+def test_a_textfile_that_node_exporter_would_not_read_is_written_with_a_warning(host: Host) -> None:
+    assert not host.stats(textfile=str(host.tmp_path / "tasks.prom"))["warnings"]
+    (warning,) = host.stats(textfile=str(host.tmp_path / "tasks.txt"))["warnings"]
+    assert "tasks.txt" in warning and ".prom" in warning
+    assert (host.tmp_path / "tasks.txt").exists()
+
+
 def test_a_textfile_without_tasks_is_empty(host: Host) -> None:
     file = host.tmp_path / "tasks.prom"
     host.stats(textfile=str(file))
