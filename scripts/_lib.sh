@@ -65,6 +65,15 @@ all_of() {
     sed -n 's/^-r //p' "$root/tests/$1" | while read -r file; do all_of "$file"; done
 }
 
+# run_pip ARGUMENT...: the pip of the virtual environment `venv`. Older ones leave certificates among the temporary files.
+run_pip() {
+    local code=0 place
+    place=$(mktemp -d "$cache/pip.XXXXXX")
+    TMPDIR=$place "$venv/bin/pip" "$@" || code=$?
+    rm -rf "$place"
+    return "$code"
+}
+
 # need_venv NAME REQUIREMENTS [OPTION...]: makes the virtual environment of exactly these packages, once, and sets `venv` to it.
 # OPTIONs are those of `python3 -m venv`. Its Python is `venv_python`, or else the system's.
 need_venv() {
@@ -80,7 +89,7 @@ need_venv() {
         find "$cache" -mindepth 1 -maxdepth 1 -name "venv-$name-*" -mtime +7 -exec rm -rf {} +
         rm -rf "$venv"
         "$interpreter" -m venv "$@" "$venv" >"$log" 2>&1 || die "can't make the Python environment: $(tail -n 1 "$log")"
-        if ! "$venv/bin/pip" install --disable-pip-version-check -r "$root/tests/$requirements" >"$log" 2>&1; then
+        if ! run_pip install --disable-pip-version-check -r "$root/tests/$requirements" >"$log" 2>&1; then
             die "can't install the Python packages of tests/$requirements, is the network there?" \
                 "($(grep -m 1 '^ERROR' "$log")) All of pip's output is in $log."
         fi
@@ -99,7 +108,7 @@ need_folder() {
     flock 8
     if [ ! -e "$folder/.complete" ]; then
         rm -rf "$folder"
-        "$venv/bin/pip" install --disable-pip-version-check --target "$folder" --no-deps --ignore-requires-python "$1" >"$log" 2>&1 ||
+        run_pip install --disable-pip-version-check --target "$folder" --no-deps --ignore-requires-python "$1" >"$log" 2>&1 ||
             die "can't install $1, is the network there? ($(grep -m 1 '^ERROR' "$log")) All of pip's output is in $log."
         : >"$folder/.complete"
     fi
