@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _config_lines,
     _declare,
     _errors,
-    _failures,
     _liblxc,
     _lock,
+    _notes,
     _observe,
     _observed,
     _options,
@@ -29,16 +30,22 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
 )
 
 
+# What a call in check mode notes of images: the directory of a container that would not stand on its image any more, and the
+# id of an image that a container would be made on.
+LEAVES = "leaves its image"
+CLONES = "clones an image"
+
+
 def converge(
     params: t.Mapping[str, t.Any],
     check_mode: bool,
     idle: t.Callable[[], t.ContextManager[None]] = contextlib.nullcontext,
-    failures: _failures.Failures | None = None,
+    notes: _notes.Notes | None = None,
 ) -> dict[str, t.Any]:
-    """One call on one task, from its parameters to its result. ``idle``, ``failures``: see Runtime. Raises LxcTaskError."""
+    """One call on one task, from its parameters to its result. ``idle``, ``notes``: see Runtime. Raises LxcTaskError."""
     try:
         with _signals.interruptible():
-            return _in_turn(params, check_mode, idle, failures)
+            return _in_turn(params, check_mode, idle, notes)
     except _signals.Interrupted as error:
         raise _errors.LxcTaskError(f"{error}, when no step was under way: nothing is half done") from error
     except OSError as error:
@@ -49,7 +56,7 @@ def _in_turn(
     params: t.Mapping[str, t.Any],
     check_mode: bool,
     idle: t.Callable[[], t.ContextManager[None]],
-    failures: _failures.Failures | None,
+    notes: _notes.Notes | None,
 ) -> dict[str, t.Any]:
     spec, faults = _spec.parse_task(params, _liblxc.default_lxc_path())
     if spec is None:
@@ -58,7 +65,7 @@ def _in_turn(
     if not check_mode and not faults:
         lock = turn(spec)
     with lock as descriptor:
-        runtime = _runtime.Runtime(spec.lxc_path, descriptor, spec.options["environment"].values(), idle, failures)
+        runtime = _runtime.Runtime(spec.lxc_path, descriptor, spec.options["environment"].values(), idle, notes)
         return _locked(spec, faults, runtime, check_mode)
 
 
@@ -78,10 +85,12 @@ def _locked(spec: _spec.TaskSpec, faults: list[str], runtime: _runtime.Runtime, 
     if faults:
         raise _errors.OptionsError(faults)
     plan = _plan.make_plan(spec, seen, declared)
+    outcome, after = _steps.Outcome(), seen
     if check_mode:
         _foresee(plan, spec, seen)
+        if runtime.notes is not None:
+            outcome.spared += _images_foreseen(plan, spec, runtime.notes)
     warnings = list(plan.warnings)
-    outcome, after = _steps.Outcome(), seen
     if not check_mode and plan.changed:
         # Loaded where there is something to do: a call that changes nothing is as quick as a look.
         from ansible_collections.nomadic.lxc.plugins.module_utils import _apply
@@ -117,6 +126,19 @@ def _foresee(plan: _steps.Plan, spec: _spec.TaskSpec, seen: _observed.Observed) 
             group = Cgroup.of_container(seen.init.pid, spec.container_name, lines)
             if group is not None:
                 group.foresee_memory(step.limit)
+
+
+def _images_foreseen(plan: _steps.Plan, spec: _spec.TaskSpec, notes: _notes.Notes) -> list[_steps.Step]:
+    """The builds that another task of the call would have done by then. Notes which container leaves its image, and who needs one."""
+    spared: list[_steps.Step] = []
+    for step in plan.steps:
+        if isinstance(step, (_steps.Destroy, _steps.SetAside)):
+            notes.note(LEAVES, os.path.join(spec.lxc_path, spec.container_name))
+        elif isinstance(step, _steps.Clone):
+            notes.note(CLONES, step.recipe.id)
+        elif isinstance(step, _steps.BuildImage) and not notes.first(f"build {step.recipe.id}"):
+            spared.append(step)
+    return spared
 
 
 def _refused(pair: tuple[str, str]) -> str:

@@ -14,12 +14,12 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _converge,
     _driver,
     _errors,
-    _failures,
     _group,
     _images,
     _kept,
     _liblxc,
     _names,
+    _notes,
     _pool,
     _signals,
     _spec,
@@ -40,10 +40,10 @@ def converge_group(params: _group.Params, check_mode: bool, log: t.Callable[[str
     allocs = _new_allocs(rows)
     progress = _Progress(len(rows), log)
     results: list[dict[str, t.Any]] = [{} for _row in rows]
-    failures = _failures.Failures()
+    notes = _notes.Notes()
 
     def job(number: int, idle: _pool.Idle) -> dict[str, t.Any]:
-        return _one(rows[number], check_mode, idle, failures)
+        return _one(rows[number], check_mode, idle, notes)
 
     def done(number: int, result: t.Any) -> None:
         if isinstance(result, _pool.Lost):
@@ -65,7 +65,7 @@ def converge_group(params: _group.Params, check_mode: bool, log: t.Callable[[str
     pruned: list[str] = []
     trouble = None
     try:
-        pruned = _prune(params, check_mode)
+        pruned = _prune(params, notes if check_mode else None)
     except (_errors.LxcTaskError, OSError) as error:
         # The tasks are done: what became of them is told all the same.
         trouble = f"prune_images: {error}"
@@ -91,10 +91,10 @@ def _rehearse(row: _group.Row, check_mode: bool) -> None:
         from ansible_collections.nomadic.lxc.plugins.module_utils import _apply  # noqa: F401
 
 
-def _one(row: _group.Row, check_mode: bool, idle: _pool.Idle, failures: _failures.Failures) -> dict[str, t.Any]:
+def _one(row: _group.Row, check_mode: bool, idle: _pool.Idle, notes: _notes.Notes) -> dict[str, t.Any]:
     """What a call of lxc_task returns, or its error."""
     try:
-        result = _converge.converge(row.params, check_mode, idle, failures)
+        result = _converge.converge(row.params, check_mode, idle, notes)
     except _errors.LxcTaskError as error:
         return {"error": str(error), "errors": [str(it) for it in error.errors]}
     del result["ansible_facts"]
@@ -170,14 +170,19 @@ def _new_allocs(rows: t.Sequence[_group.Row]) -> list[t.Any]:
     return list(places.values())
 
 
-def _prune(params: _group.Params, check_mode: bool) -> list[str]:
-    """The images that were removed, or would be."""
+def _prune(params: _group.Params, foreseen: _notes.Notes | None) -> list[str]:
+    """The images that were removed; in check mode, those that would be after what is ``foreseen``."""
     if not params["prune_images"]:
         return []
     from ansible_collections.nomadic.lxc.plugins.module_utils import _do_image
 
     path = os.path.normpath(params["lxc_path"] or _liblxc.default_lxc_path())
-    return _do_image.unused(path) if check_mode else _do_image.prune(path)
+    if foreseen is None:
+        return _do_image.prune(path)
+    leaving = [os.path.split(directory) for directory in foreseen.all_of(_converge.LEAVES)]
+    return _do_image.unused(
+        path, {name for place, name in leaving if place == path}, set(foreseen.all_of(_converge.CLONES))
+    )
 
 
 def _collected(

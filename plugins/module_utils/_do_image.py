@@ -51,14 +51,14 @@ def ensure(recipe: _image.Recipe, runtime: _runtime.Runtime) -> str | None:
     with _lock_of(runtime.lxc_path, recipe.id) as lock:
         if _images.sound(runtime.lxc_path, recipe.id) is not None:
             return None
-        failed = None if runtime.failures is None else runtime.failures.of(attempt)
+        failed = None if runtime.notes is None else runtime.notes.of(attempt)
         if failed is not None:
             raise _errors.LxcTaskError(f"for another task of this call {failed}")
         try:
             return _build(recipe, runtime, lock)
         except _liblxc.RuntimeFailure as failure:
-            if runtime.failures is not None:
-                runtime.failures.note(attempt, str(failure))
+            if runtime.notes is not None:
+                runtime.notes.note(attempt, str(failure))
             raise
 
 
@@ -221,9 +221,17 @@ def _hardware_address() -> str:
     return "00:16:3e:" + ":".join(f"{byte:02x}" for byte in os.urandom(3))
 
 
-def unused(lxc_path: str) -> list[str]:
-    """The images that nobody stands on, and what is left of builds that were cut off and of broken images."""
-    used, runs = _images.users(lxc_path), _images.mounted()
+def unused(
+    lxc_path: str, leaving: t.AbstractSet[str] = frozenset(), cloned: t.AbstractSet[str] = frozenset()
+) -> list[str]:
+    """The images that nobody stands on, and what is left of builds that were cut off and of broken images.
+
+    ``leaving``: containers that count as gone already; ``cloned``: images that count as used.
+    """
+    users = _images.users(lxc_path)
+    used = {image for image, names in users.items() if not leaving.issuperset(names)}
+    runs = _images.mounted() - {image for image in users if image not in used}
+    used |= cloned
 
     def needed(name: str) -> bool:
         image, _dot, rest = name.partition(".")

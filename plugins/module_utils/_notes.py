@@ -1,7 +1,7 @@
 # Copyright (c) nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What failed for one task of a call, and would for its others: told to all processes of the call, and to no later one."""
+"""What the processes of one call tell each other: what failed for one task, and would for others; what one task does for all."""
 
 from __future__ import annotations
 
@@ -10,21 +10,32 @@ import json
 import os
 
 
-class Failures:
-    """Words, by what failed. The processes that are forked after it was made share it; it is gone with the last of them."""
+class Notes:
+    """Words, by what they are about. The processes that are forked after it was made share it; it is gone with the last of them."""
 
     def __init__(self) -> None:
-        self._file = os.memfd_create("failures")
+        self._file = os.memfd_create("notes")
         # What two processes write at a time comes one behind the other.
         fcntl.fcntl(self._file, fcntl.F_SETFL, os.O_APPEND)
 
     def note(self, what: str, words: str) -> None:
-        """Tell all that this failed."""
+        """Tell all."""
         os.write(self._file, json.dumps([what, words]).encode() + b"\n")
 
     def of(self, what: str) -> str | None:
-        """How it failed; None if nobody has told that it did."""
+        """What was told of this last; None if nobody has told anything."""
+        found = self.all_of(what)
+        return found[-1] if found else None
+
+    def all_of(self, what: str) -> list[str]:
+        """All that was told of this, in order."""
         text = os.pread(self._file, os.fstat(self._file).st_size, 0)
         # Another may be in the middle of a line.
         whole = text[: text.rfind(b"\n") + 1]
-        return dict(json.loads(line) for line in whole.splitlines()).get(what)
+        return [words for about, words in map(json.loads, whole.splitlines()) if about == what]
+
+    def first(self, what: str) -> bool:
+        """Whether nobody has asked for this before."""
+        mine = f"{os.getpid()} {os.urandom(8).hex()}"
+        self.note(what, mine)
+        return self.all_of(what)[0] == mine

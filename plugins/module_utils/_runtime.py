@@ -19,10 +19,10 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _cgroup_files,
     _child,
     _config_lines,
-    _failures,
     _idmap,
     _liblxc,
     _monitor,
+    _notes,
     _proc,
     _text,
     _tree,
@@ -81,7 +81,7 @@ def _in_memory(text: str) -> t.Iterator[str]:
 class Runtime(_liblxc.Containers):
     """The containers of one LXC path. ``lock``: the descriptor of the call's lock.
     ``hidden``: values that no word of liblxc's or of a template's may show. ``idle``: entered while nothing is done but wait.
-    ``failures``: of the call, where this task is one of several.
+    ``notes``: of the call, where this task is one of several.
     """
 
     def __init__(
@@ -90,12 +90,12 @@ class Runtime(_liblxc.Containers):
         lock: int | None = None,
         hidden: t.Iterable[str] = (),
         idle: t.Callable[[], t.ContextManager[None]] = contextlib.nullcontext,
-        failures: _failures.Failures | None = None,
+        notes: _notes.Notes | None = None,
     ) -> None:
         super().__init__(lxc_path)
         self.lock = lock
         self.idle = idle
-        self.failures = failures
+        self.notes = notes
         # Shorter ones are no secrets, and would make every sentence unreadable.
         self.hidden = sorted((value for value in hidden if len(value) > 2), key=len, reverse=True)
 

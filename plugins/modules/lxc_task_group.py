@@ -553,7 +553,7 @@ summary:
     unchanged: 1
     failed: 1
 pruned_images:
-  description: The images that O(prune_images) has removed. In check mode, those that it would remove now.
+  description: The images that O(prune_images) has removed. In check mode, those that it would remove.
   returned: always, unless the options are wrong
   type: list
   elements: str

@@ -36,7 +36,7 @@ class Host:
             def __init__(self) -> None:
                 self.lxc_path = lxc_path
                 self.hidden: list[str] = []
-                self.failures = None
+                self.notes = None
 
             def directory(self, name: str) -> str:
                 return os.path.join(lxc_path, name)
@@ -186,6 +186,17 @@ def test_only_what_nobody_stands_on_is_pruned(host: Host) -> None:
     assert _do_image.unused(host.path) == [RECIPE.id, f"{RECIPE.id}.new"]
     assert _do_image.prune(host.path) == [RECIPE.id, f"{RECIPE.id}.new"]
     assert not os.path.exists(os.path.dirname(host.image()))
+
+
+def test_what_would_be_unused_after_a_call(host: Host) -> None:
+    host.clone("web")
+    host.clone("db")
+    Path(f"{host.image()}.old-1").mkdir()
+    assert _do_image.unused(host.path) == [f"{RECIPE.id}.old-1"]
+    assert _do_image.unused(host.path, {"web"}) == [f"{RECIPE.id}.old-1"]
+    assert _do_image.unused(host.path, {"web", "db"}) == [RECIPE.id, f"{RECIPE.id}.old-1"]
+    assert _do_image.unused(host.path, {"web", "db"}, {RECIPE.id}) == [f"{RECIPE.id}.old-1"]
+    assert _do_image.unused(host.path, {"web", "db"}, {"another"}) == [RECIPE.id, f"{RECIPE.id}.old-1"]
 
 
 def test_a_path_without_images_has_nothing_to_prune(host: Host) -> None:
