@@ -27,6 +27,7 @@ VALUES = (
     ("gpg_key_server", "keyserver", None),
 )
 _FLAGS = (("disable_gpg", "no-validate"), ("flush_cache", "flush-cache"), ("force_cache", "force-cache"))
+_COMMENT = re.compile(r"^[ \t]*#.*", re.MULTILINE)
 # A variable that a script sets to a literal, and the use of one.
 _ASSIGNMENT = re.compile(r"""(?:^|[\s;])([A-Za-z_]\w*)=("[^"$`\n]*"|'[^'\n]*'|[\w:,.-]+)""")
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)\}?")
@@ -57,7 +58,7 @@ def known_options(script: str) -> frozenset[str] | None:
     >>> sorted(known_options("options=$(getopt -o h -l help,dist:,release:,\\\\\\n arch: -- \\"$@\\")"))
     ['arch', 'dist', 'help', 'release']
     """
-    joined = re.sub(r"\\\n\s*", "", script)
+    joined = re.sub(r"\\\n\s*", "", _COMMENT.sub("", script))
     literals = {name: words.strip("\"'") for name, words in _ASSIGNMENT.findall(joined)}
     names: set[str] = set()
     for written in re.findall(r"\bgetopt\s+([^\n)`]*)", joined):

@@ -87,6 +87,9 @@ def test_which_file(template: str, path: str, name: str) -> None:
         # the options in variables
         ('lopts=help,arch:,release:\noptions=`getopt -o h -l $lopts -- "$@"`', {"help", "arch", "release"}),
         ('local long_opts="arch:,name:"\ngetopt --options "${short}" --long "${long_opts}" -- "$@"', {"arch", "name"}),
+        # what is said of one
+        ('# getopt -l nothing:\n\t# no getopt -l release: here\ngetopt -l arch: -- "$@"', {"arch"}),
+        ("# unlike others, no getopt -l release: here\nexit 0", None),
         # who knows
         ("", None),
         ("#!/bin/sh\nexit 0", None),
