@@ -88,6 +88,7 @@ def test_a_handle_says_where_to_the_letter() -> None:
         ({"handle": "{"}, "Failed to parse handle '{': "),
         ({"handle": handle("web", "/lxc"), "name": "db"}, "another container than the handle, 'web'"),
         ({"handle": handle("web", "/lxc"), "name": "web", "alloc_id": "a1"}, "another container"),
+        ({"handle": handle("web-a1", "/lxc"), "alloc_id": "a1"}, "alloc_id is given without name"),
         ({"lxc_path": "lxc", "name": "a/b", "max_kill_timeout": "x"}, "max_kill_timeout"),
     ],
 )
