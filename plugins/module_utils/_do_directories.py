@@ -67,12 +67,13 @@ def make_directory(work: _work.Work, path: str, mode: int, owner: int, always: b
 def remove_made(work: _work.Work, path: str) -> None:
     """Remove a directory that this run made, with what its container put there; a mount in it is not ours."""
     place = t.cast(_names.Layout, work.spec.layout)
-    if place.root.startswith(path):
+    if path == place.root or _names.beneath(place.root, path):
         # Other allocs, or other tasks of this one, may be there by now.
         _work.remove_if_empty(path)
         return
     with alloc_lock(work):
-        if path.startswith(place.alloc) and _observe_directories.other_tasks(place):
+        shared = path == place.alloc or _names.beneath(path, place.alloc)
+        if shared and _observe_directories.other_tasks(place):
             return
         kept = _tree.remove(path, _mounts.read_mount_points())
     if kept:
@@ -105,9 +106,10 @@ def purge(work: _work.Work, step: _steps.Purge) -> None:
     """Remove the task's directories, and the alloc's if it was the last: others may have come or gone since the plan."""
     points = _mounts.read_mount_points()
     place = t.cast(_names.Layout, work.spec.layout)
+    task = os.path.join(os.path.realpath(place.root), os.path.basename(place.task))
     with alloc_lock(work):
         for path in step.paths:
-            if path.startswith(os.path.join(os.path.realpath(place.root), os.path.basename(place.task))):
+            if path == task:
                 _tree.remove(path, points)
         if not _observe_directories.other_tasks(place):
             _tree.remove(place.alloc, points)

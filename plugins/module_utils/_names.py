@@ -79,6 +79,11 @@ def normal_path(path: str) -> str:
     return "/" + os.path.normpath(path).lstrip("/")
 
 
+def beneath(path: str, directory: str) -> bool:
+    """Whether a path lies in a directory; both resolved. A directory does not lie in itself."""
+    return path.startswith(directory.rstrip("/") + "/") and path != directory
+
+
 @dataclass(frozen=True)
 class Layout:
     """The directories of one task, laid out as Nomad's: absolute paths."""

@@ -12,7 +12,7 @@ import os.path
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _entries, _errors
+from ansible_collections.nomadic.lxc.plugins.module_utils import _entries, _errors, _names
 
 ENABLED = "lxc.volumes.enabled"
 HINT = "the option mounts takes a source with a colon and a target with a slash in front"
@@ -102,11 +102,6 @@ def tidy(path: str) -> str:
     return ("/" if path.startswith("/") else "") + (inside(path) or ("" if path.startswith("/") else "."))
 
 
-def beneath(path: str, directory: str) -> bool:
-    """Whether a path lies in a directory; both resolved. A directory does not lie in itself."""
-    return path.startswith(directory.rstrip("/") + "/") and path != directory
-
-
 def wanted(options: t.Mapping[str, t.Any], task_dir: str) -> list[Wanted]:
     """Every source that the options name; a relative one is relative to the task's directory, as in Nomad's driver."""
     found: list[Wanted] = []
@@ -140,13 +135,14 @@ def resolve(
 
     ``host``: what is at each path. ``own``: local, alloc and secrets, resolved. ``task_dir``: resolved. Where the
     operator has disabled volumes, nothing outside the task's directory is taken, and nothing that a container could
-    swap for a link to the host: what lies beneath a directory that it can write.
+    swap for a link to the host: what lies beneath a directory that it can write. It can't write what is refused.
     """
     faults: list[str] = []
     mounts: list[_entries.Mount] = []
     devices: list[str] = []
     taken = set(OWN)
-    writable = [*own, *(host[it.path].real for it in sources if not it.read_only and it.option != "devices")]
+    given = [it for it in sources if not it.read_only and it.option != "devices" and not it.given.startswith("/")]
+    writable = [*own, *(real for real in (host[it.path].real for it in given) if _names.beneath(real, task_dir))]
     for it in sources:
         source = host[it.path]
         fault = None if volumes_enabled else _policy_fault(it, source, task_dir, writable)
@@ -167,7 +163,7 @@ def resolve(
 def _policy_fault(it: Wanted, source: Source, task_dir: str, writable: t.Sequence[str]) -> str | None:
     if it.given.startswith("/"):
         return f"absolute bind-mount volume in config but '{ENABLED}' is false: '{it.given}'"
-    if source.real != task_dir and not beneath(source.real, task_dir):
+    if source.real != task_dir and not _names.beneath(source.real, task_dir):
         return f"bind-mount path escapes task directory but '{ENABLED}' is false: '{it.given}'"
     if source.real == task_dir and not it.read_only:
         return (
@@ -175,7 +171,7 @@ def _policy_fault(it: Wanted, source: Source, task_dir: str, writable: t.Sequenc
             f" host, but '{ENABLED}' is false: make it read_only"
         )
     for directory in writable:
-        if any(beneath(place, directory) for place in (*source.passed, source.real)):
+        if any(_names.beneath(place, directory) for place in (*source.passed, source.real)):
             return (
                 f"'{it.given}' lies in '{directory}', or leads through it, where the container can swap it for a link to the host,"
                 f" but '{ENABLED}' is false: bind the whole directory instead"

@@ -304,11 +304,13 @@ def test_every_task_has_three_mounts() -> None:
 
 
 HOST = {
+    "/": Source("/", "dir"),
     "/tmp/dir": Source("/tmp/dir", "dir"),
     "/tmp/file": Source("/tmp/file", "file"),
     "/tmp/none": Source("/tmp/none", "missing"),
     "/dev/fuse": Source("/dev/fuse", "char", "10:229"),
     "/dev/sda": Source("/dev/sda", "block", "8:0"),
+    f"{TASK}/..": Source(os.path.dirname(TASK), "dir"),
     f"{TASK}/../web": Source(TASK, "dir"),
     f"{TASK}/local": Source(LOCAL, "dir"),
     f"{TASK}/local/x": Source(f"{LOCAL}/x", "dir"),
@@ -452,6 +454,12 @@ def test_is_refused_where_volumes_are_disabled(options: dict[str, t.Any], said: 
     _resolved, faults = judge(enabled=False, **options)
     assert len(faults) == 1
     assert said in faults[0]
+
+
+@pytest.mark.parametrize("refused", ["/", "/tmp/dir", "..", "../web"])
+def test_what_is_refused_makes_no_other_source_one_that_can_be_swapped(refused: str) -> None:
+    _resolved, faults = judge(enabled=False, volumes=[f"{refused}:a", "data:b", "local:c", "data2:d"])
+    assert len(faults) == 1 and f"'{refused}'" in faults[0]
 
 
 def test_all_faults_are_told_at_once() -> None:
