@@ -35,7 +35,7 @@ options:
         refused. Symbolic links are resolved first. The same holds for mounts and devices.
       - With V(false), a source beneath C(local) or C(alloc), or beneath another directory that the container can
         write, is refused too. The container could replace what lies there by a link to the host. Further LXC
-        configuration can not hold C(lxc.hook.*) then.
+        configuration can not hold C(lxc.hook.*) or C(lxc.console.logfile) then.
     type: bool
     default: true
   max_kill_timeout:

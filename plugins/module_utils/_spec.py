@@ -31,8 +31,11 @@ DECLARING = ("present", "started", "restarted", "frozen")
 # What says which container is meant.
 _WHICH = {"name", "alloc_id", "handle", "lxc_path"}
 
-# Keys whose value is a command on the host.
-_RUNS_ON_HOST = re.compile(r"lxc\.hook|lxc\.net\.[0-9]+\.script\.")
+# Keys whose value reaches the host: commands that run there, and a file there that gets all that the container prints.
+_REACHES_HOST = (
+    (re.compile(r"lxc\.hook|lxc\.net\.[0-9]+\.script\."), "runs a command on the host"),
+    (re.compile(r"lxc\.console\.logfile"), "has a file of the host written"),
+)
 _CAP_NET_ADMIN = 12  # linux/capability.h
 
 
@@ -278,7 +281,8 @@ def _policy_faults(values: t.Mapping[str, t.Any]) -> list[str]:
     if values["volumes_enabled"]:
         return []
     return [
-        f"lxc_config: {key} runs a command on the host, but '{_volumes.ENABLED}' is false"
+        f"lxc_config: {key} {what}, but '{_volumes.ENABLED}' is false"
         for key in values["lxc_config"]
-        if _RUNS_ON_HOST.match(_config.canonical(key))
+        for pattern, what in _REACHES_HOST
+        if pattern.match(_config.canonical(key))
     ]

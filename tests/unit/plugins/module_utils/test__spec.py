@@ -355,6 +355,7 @@ def test_all_owned_keys_are_named() -> None:
         # the operator's switch
         ({"lxc_config": {"lxc.hook.start": "/x"}, "volumes_enabled": False}, "lxc.hook.start"),
         ({"lxc_config": {"lxc.hook.pre-start": "/x"}, "volumes_enabled": False}, "lxc.hook.pre-start"),
+        ({"lxc_config": {"lxc.console.logfile": "/etc/x"}, "volumes_enabled": False}, "lxc.console.logfile has a file"),
         ({"lxc_config": {"lxc.hook.version": "1"}, "volumes_enabled": False}, "lxc.hook.version"),
         ({"lxc_config": {"lxc.net.1.script.up": "/x"}, "volumes_enabled": False}, "lxc.net.1.script.up"),
         # an alloc of no task
