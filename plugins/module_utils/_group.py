@@ -61,6 +61,14 @@ class Row:
         return "" if params["name"] is None else _names.container_name(params["name"], params["alloc_id"])
 
     @property
+    def clear(self) -> bool:
+        """Whether it says which container it means."""
+        if self.params["handle"] is not None:
+            return self._parsed is not None
+        name = self.params["name"]
+        return name is not None and not _names.name_faults(name, self.params["alloc_id"])
+
+    @property
     def handle_path(self) -> str | None:
         """Where the container is, by a handle; None without one that can be read."""
         handle = self._parsed
@@ -162,6 +170,8 @@ def _mixed(rows: t.Sequence[Row]) -> list[str]:
 def _told(row: Row) -> str:
     if row.params["handle"] is not None:
         return f"the handle of {row.container}"
+    if row.params["name"] is None:
+        return "the task without a name"
     alloc = row.params["alloc_id"]
     return f"{row.params['name']!r}" + ("" if alloc is None else f" of alloc {alloc!r}")
 
@@ -169,7 +179,12 @@ def _told(row: Row) -> str:
 def _exclusive_faults(rows: t.Sequence[Row], params: Params) -> list[str]:
     if params["alloc_id"] is None:
         return ["exclusive needs alloc_id: it removes the tasks of that alloc which are not in the list"]
-    return [
+    unclear = [
+        f"exclusive: {_told(row)} names no container, and all of the alloc that are not named would be removed: correct it"
+        for row in rows
+        if not row.clear
+    ]
+    return unclear + [
         f"exclusive: {_told(row)} is not of alloc {params['alloc_id']!r}"
         for row in rows
         if row.params["handle"] is None and row.params["alloc_id"] != params["alloc_id"]

@@ -166,6 +166,22 @@ def test_a_fault_of_one_task_is_not_of_the_group() -> None:
     assert [len(parse_task(row.params, "/var/lib/lxc")[1]) > 0 for row in rows] == [True] * 4
 
 
+@pytest.mark.parametrize(
+    ("unclear", "told"),
+    [
+        ({}, "the task without a name"),
+        ({"name": "db "}, "'db '"),
+        ({"name": "x" * 70}, "'xxx"),
+        ({"handle": "{"}, "the handle of {"),
+        ({"handle": '{"ContainerName":"db-a1"}'}, "the handle of {"),
+    ],
+)
+def test_with_exclusive_it_must_be_clear_which_tasks_stay(unclear: dict[str, t.Any], told: str) -> None:
+    _rows, faults = expand(params({"name": "web"}, unclear, alloc_id="a1", exclusive=True), LXC_PATH)
+    assert len(faults) == 1 and told in faults[0] and faults[0].startswith("exclusive: ")
+    assert expand(params({"name": "web"}, unclear, alloc_id="a1"), LXC_PATH)[1] == []
+
+
 def test_a_removal_takes_what_the_group_says_of_removing() -> None:
     group = params(alloc_id="a1", exclusive=True, purge=True, kill_timeout="1s", template="busybox", memory_mb=64)
     row = removal("old", group)
