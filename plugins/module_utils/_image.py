@@ -112,7 +112,10 @@ def parse_manifest(text: str) -> Manifest | None:
 
 def image_in(config: str) -> str | None:
     """The id of the image on which the container with this configuration stands; None if it stands on none."""
-    match = _LOWER.search(config)
+    if DIRECTORY not in config:
+        return None
+    paths = [value for key, value in _config_lines.parse(config) if key == "lxc.rootfs.path"]
+    match = _LOWER.search(paths[-1]) if paths else None
     return None if match is None else match[1]
 
 
