@@ -57,19 +57,19 @@ def converge_group(params: _group.Params, check_mode: bool, log: t.Callable[[str
 
     cpus = len(os.sched_getaffinity(0))
     _pool.run(len(rows), job, params["parallel"] or 2 * cpus, done, rehearse)
-    if allocs and not check_mode:
-        from ansible_collections.nomadic.lxc.plugins.module_utils import _do_directories
-
-        for place in allocs:
-            _do_directories.remove_empty_alloc(place)
     pruned: list[str] = []
-    trouble = None
+    troubles: list[str] = []
+    # The tasks are done: what became of them is told all the same.
+    try:
+        if not check_mode:
+            _remove_empty(allocs)
+    except (_errors.LxcTaskError, OSError) as error:
+        troubles.append(f"alloc_id: {error}")
     try:
         pruned = _prune(params, notes if check_mode else None)
     except (_errors.LxcTaskError, OSError) as error:
-        # The tasks are done: what became of them is told all the same.
-        trouble = f"prune_images: {error}"
-    return _collected(params, results, pruned, trouble, warnings)
+        troubles.append(f"prune_images: {error}")
+    return _collected(params, results, pruned, troubles, warnings)
 
 
 def _rehearse(row: _group.Row, check_mode: bool) -> None:
@@ -163,11 +163,20 @@ def _new_allocs(rows: t.Sequence[_group.Row]) -> list[t.Any]:
     places = {}
     for row in rows:
         params = row.params
-        if params["alloc_id"] is not None and params["name"] is not None:
+        if params["alloc_id"] is not None and row.clear and params["name"] is not None:
             place = _names.layout(params["alloc_dir"], params["name"], params["alloc_id"])
             if not os.path.lexists(place.root):
                 places[place.root] = place
     return list(places.values())
+
+
+def _remove_empty(allocs: t.Sequence[t.Any]) -> None:
+    """Take back the allocs that the call made for tasks of which all failed."""
+    if allocs:
+        from ansible_collections.nomadic.lxc.plugins.module_utils import _do_directories
+
+        for place in allocs:
+            _do_directories.remove_empty_alloc(place)
 
 
 def _prune(params: _group.Params, foreseen: _notes.Notes | None) -> list[str]:
@@ -189,7 +198,7 @@ def _collected(
     params: _group.Params,
     results: list[dict[str, t.Any]],
     pruned: list[str],
-    trouble: str | None,
+    troubles: list[str],
     warnings: list[str],
 ) -> dict[str, t.Any]:
     failed = [row for row in results if row["error"] is not None]
@@ -219,7 +228,6 @@ def _collected(
     }
     errors = [f"{row['container_name'] or 'a task without a name'}: {row['error']}" for row in failed]
     told_of_failed = [f"{len(failed)} of {len(results)} tasks failed: {'; '.join(errors)}"] if failed else []
-    troubles = [] if trouble is None else [trouble]
     if failed or troubles:
         raise _errors.GroupError("; ".join(told_of_failed + troubles), errors + troubles, result)
     return result
