@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import typing as t
@@ -15,6 +16,23 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import _errors
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Each level has a file open, and a task may have made more than we can.
 _DEEPEST = 32
+_FS_IOC_GETVERSION = 0x80087601
+
+
+def identity(directory: str) -> str:
+    """What tells a directory from others, also from a later one that has its inode number: that and, where the file system has
+    one, the inode's generation (linux/fs.h, FS_IOC_GETVERSION). Raises OSError.
+    """
+    import fcntl
+
+    descriptor = os.open(directory, _DIRECTORY)
+    try:
+        generation = b""
+        with contextlib.suppress(OSError):
+            generation = fcntl.ioctl(descriptor, _FS_IOC_GETVERSION, bytes(8))
+        return f"{os.fstat(descriptor).st_ino} {generation.hex()}"
+    finally:
+        os.close(descriptor)
 
 
 def write_atomically(path: str, text: str, mode: int = 0o600, draft: str | None = None) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils._tree import (
+    identity,
     RealPath,
     read_text,
     removable,
@@ -181,6 +182,17 @@ def test_a_tree_deeper_than_we_have_files_open_goes(tmp_path: Path) -> None:
     os.close(here)
     assert remove(str(place), []) == []
     assert tree(tmp_path) == []
+
+
+def test_a_directory_is_told_from_others(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    one, two = identity(str(tmp_path / "a")), identity(str(tmp_path / "b"))
+    assert one == identity(str(tmp_path / "a")) != two
+    (tmp_path / "a").rename(tmp_path / "c")
+    assert identity(str(tmp_path / "c")) == one
+    with pytest.raises(FileNotFoundError):
+        identity(str(tmp_path / "a"))
 
 
 def test_a_file_goes(tmp_path: Path) -> None:
