@@ -69,7 +69,7 @@ def apply(
     except BaseException as error:
         left = work.unwind()
         if isinstance(error, (_signals.Interrupted, _errors.LxcTaskError, OSError)):
-            raise _told(error, doing, left) from error
+            raise _told(error, doing, left, work.stands) from error
         raise
     return work.outcome
 
@@ -82,9 +82,11 @@ def _to_try(steps: t.Sequence[_steps.Step]) -> list[_steps.Configure]:
     return [step for step in steps if isinstance(step, _steps.Configure)]
 
 
-def _told(error: BaseException, doing: _steps.Step | None, left: t.Sequence[str]) -> _errors.StepError:
+def _told(
+    error: BaseException, doing: _steps.Step | None, left: t.Sequence[str], stands: str | None
+) -> _errors.StepError:
     """The failure in a sentence: which step, why in whose words, and what became of the rest."""
     action = doing.action if doing is not None and doing.action else "record what was done"
     why = str(_errors.of_system(error) if isinstance(error, OSError) else error)
-    after = "what this run had done is undone" if not left else "the undo could not " + "; ".join(left)
+    after = "the undo could not " + "; ".join(left) if left else stands or "what this run had done is undone"
     return _errors.StepError(f"could not {action}: {why.rstrip('.')}; {after}")

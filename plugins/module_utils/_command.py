@@ -40,7 +40,7 @@ def stop(spec: _spec.TaskSpec, seen: _observed.Observed) -> _steps.Stop:
 
 def absent(spec: _spec.TaskSpec, seen: _observed.Observed, repair: list[_steps.Step]) -> _steps.Plan:
     steps = list(repair)
-    if seen.state != _states.ABSENT:
+    if seen.state != _states.ABSENT or seen.stray:
         _refusals.refuse_destruction(spec, seen)
     if seen.runs:
         steps.append(stop(spec, seen))
@@ -119,11 +119,7 @@ def secrets(spec: _spec.TaskSpec, seen: _observed.Observed, idmap: _idmap.Idmap 
     return steps
 
 
-def old_secrets(spec: _spec.TaskSpec, seen: _observed.Observed, record: _record.Record) -> list[_steps.Step]:
+def old_secrets(seen: _observed.Observed) -> list[_steps.Step]:
     """Secrets never stay behind: with another alloc_dir they are elsewhere."""
-    former = record.options.get("alloc_dir", spec.options["alloc_dir"])
-    if former == spec.options["alloc_dir"]:
-        return []
-    return [
-        _steps.RemoveSecrets("remove the former secrets", _names.layout(former, record.name, record.alloc_id).secrets)
-    ]
+    former = seen.former_secrets
+    return [] if former is None else [_steps.RemoveSecrets("remove the former secrets", former)]

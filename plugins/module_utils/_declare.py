@@ -240,7 +240,7 @@ def converge_task(
     if starts:
         steps += _image_back(spec, seen)
     more, state = _to_state(spec, seen, starts)
-    steps += [*more, *_command.old_secrets(spec, seen, record)]
+    steps += [*more, *_command.old_secrets(seen)]
     return _plan(steps, seen, state, differs, warnings, declared)
 
 
@@ -276,7 +276,7 @@ def _recreate(
         *making,
         *more,
         _steps.Commit(""),
-        *_command.old_secrets(spec, seen, t.cast(_record.Record, seen.record)),
+        *_command.old_secrets(seen),
         _steps.DropAside("remove the former container"),
     ]
     return _plan(steps, seen, state, _drift.shown(changes), warnings, declared)

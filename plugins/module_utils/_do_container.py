@@ -77,12 +77,16 @@ def _begin(work: _work.Work) -> None:
     _work.make_directories(
         work.spec.lxc_path, lambda made: work.then(f"remove {made}", lambda: _work.remove_if_empty(made))
     )
-    with contextlib.suppress(FileExistsError):
+    try:
         os.mkdir(work.directory, _DIRECTORY_MODE)
-        os.chmod(work.directory, _directory_mode(work))
+    except FileExistsError:
+        raise _errors.LxcTaskError(
+            f"{work.directory} has come there meanwhile", hint="it is not ours: move it away, or choose another name"
+        ) from None
+    os.chmod(work.directory, _directory_mode(work))
     work.then("remove the container", lambda: remove_container(work))
     mark = _names.making_mark(work.spec.lxc_path, work.name)
-    _make_mark(mark, str(os.stat(work.directory).st_ino))
+    _make_mark(mark, _tree.identity(work.directory))
     work.write_record(record)
 
 
@@ -146,12 +150,27 @@ def destroy(work: _work.Work, _step: _steps.Destroy) -> None:
     """Remove the container with its root file system, and what liblxc leaves of its directory."""
     # One that liblxc calls ephemeral went when it was stopped.
     if os.path.lexists(work.runtime.config_file(work.name)):
-        work.runtime.destroy(work.name)
+        rootfs = os.path.join(work.directory, "rootfs")
+        whole = _names_in(rootfs)
+        try:
+            work.runtime.destroy(work.name)
+        except _errors.LxcTaskError:
+            if _names_in(rootfs) != whole:
+                work.keep("part of the container is removed already, so it is not started again")
+            raise
+    work.keep("the container is removed already, and the next run removes what is left")
     directory = work.directory
     if os.path.lexists(directory):
         _tree.remove(directory, _mounts.read_mount_points())
     # A monitor that was killed has left the container's own cgroup too.
     work.runtime.sweep(work.name, payload=True)
+
+
+def _names_in(directory: str) -> list[str] | None:
+    try:
+        return sorted(os.listdir(directory))
+    except OSError:
+        return None
 
 
 def configuration(work: _work.Work, step: _steps.Configure) -> str:
@@ -232,8 +251,7 @@ def restore_former(work: _work.Work, _step: _steps.RestoreFormer) -> None:
 
 def drop_aside(work: _work.Work, _step: _steps.DropAside) -> None:
     """Remove the container that was set aside."""
-    # The new container stands: from here on nothing is taken back.
-    work.undo.clear()
+    work.keep("all else is done, and the next run removes what is left of the former container")
     aside = _names.aside_directory(work.spec.lxc_path, work.name)
     # Without its record it is never put back, however far the removal comes.
     _work.unlink(os.path.join(aside, _record.FILE))

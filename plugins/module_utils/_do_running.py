@@ -16,7 +16,9 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _errors,
     _hooks,
     _kept,
+    _liblxc,
     _proc,
+    _runtime,
     _states,
     _steps,
     _tree,
@@ -41,6 +43,9 @@ def start(work: _work.Work, step: _steps.Start) -> None:
     try:
         work.runtime.start(work.name, step.log_file, step.log_level, _needless_hook(work))
     except _errors.LxcTaskError as error:
+        if isinstance(error, _liblxc.RuntimeFailure) and _runtime.ALREADY_RUNNING in error.words:
+            # Somebody else has started it meanwhile.
+            work.undo.pop()
         limit = work.spec.options["memory_mb"] if work.spec.declares else None
         error.hint = start_hint(str(error), limit, _tree.read_text(_PTY_MAX) or "")
         raise

@@ -36,7 +36,7 @@ def _is_marked(lxc_path: str, name: str, directory: str) -> bool:
     if mark is None:
         return False
     try:
-        return mark == str(os.stat(directory, follow_symlinks=False).st_ino)
+        return mark == _tree.identity(directory)
     except FileNotFoundError:
         return True
 
@@ -74,6 +74,7 @@ def observe(spec: _spec.TaskSpec, runtime: _runtime.Runtime) -> tuple[_spec.Task
         snapshots=destroys and _has_snapshots(directory),
         container_mounts=tuple(_mounts.below(directory, points)) if destroys and os.path.isdir(directory) else (),
         bridge=_bridge(spec, seen["record"]),
+        former_secrets=_former_secrets(spec, seen["record"]),
         **_of_cgroup(seen["init"], seen["config"], name),
         **_observe_directories.of_directories(spec, seen["state"], points),
     )
@@ -158,7 +159,11 @@ def _state(
 
 
 def _has_snapshots(directory: str) -> bool:
-    """Whether lxc-snapshot keeps something in the container's directory."""
+    """Whether lxc-snapshot keeps something in the container's directory, or containers stand on it that lxc-copy -s has made,
+    which liblxc counts in a file (lxccontainer.c, has_fs_snapshots).
+    """
+    if (_tree.read_text(os.path.join(directory, "lxc_snapshots")) or "0").strip() != "0":
+        return True
     try:
         return bool(os.listdir(os.path.join(directory, "snaps")))
     except OSError:
@@ -182,6 +187,18 @@ def _of_cgroup(init: _proc.InitId | None, config: str, name: str) -> dict[str, t
         "cgroup_version": _cgroup_mounts.memory_generation(hierarchies),
         "controllers": _cgroup_mounts.read_controllers(hierarchies),
     }
+
+
+def _former_secrets(spec: _spec.TaskSpec, record: _record.Record | None) -> str | None:
+    """Where a task's secrets are by the record, if another alloc_dir is declared; the same place may have another name by now."""
+    place = spec.layout
+    if record is None or place is None or not spec.declares:
+        return None
+    former = record.options.get("alloc_dir", spec.options["alloc_dir"])
+    if former == spec.options["alloc_dir"]:
+        return None
+    secrets = _names.layout(former, record.name, record.alloc_id).secrets
+    return None if os.path.realpath(secrets) == os.path.realpath(place.secrets) else secrets
 
 
 def _bridge(spec: _spec.TaskSpec, record: _record.Record | None) -> str | None:

@@ -72,6 +72,7 @@ class Observed:
     blocked: str | None = None  # something that is no directory stands where one must be
     secrets_mounted: bool = False
     secrets_exist: bool = False
+    former_secrets: str | None = None  # where they are by the record, if that is elsewhere
     purgeable: tuple[str, ...] = ()
     kept_mounts: tuple[str, ...] = ()
     container_mounts: tuple[str, ...] = ()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _command,
@@ -25,7 +26,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
 def make_plan(spec: _spec.TaskSpec, seen: _observed.Observed, declared: _options.Declared | None) -> _steps.Plan:
     """The steps from what is to what is asked. ``declared`` is given for a declaration. Raises LxcTaskError."""
     _refusals.refuse(spec, seen)
-    plan = _planned(spec, seen, declared)
+    plan = _drops_last(_planned(spec, seen, declared))
     _needs.refuse_lacking(spec, seen, plan)
     return plan
 
@@ -43,6 +44,16 @@ def _planned(spec: _spec.TaskSpec, seen: _observed.Observed, declared: _options.
     if seen.state == _states.ABSENT:
         return _declare.create(spec, seen, declared, repair)
     return _declare.converge_task(spec, seen, declared, t.cast(_record.Record, seen.record), repair)
+
+
+def _drops_last(plan: _steps.Plan) -> _steps.Plan:
+    """What is left of a former container goes when all else is done, which it must not keep from being done; but before another
+    takes its place.
+    """
+    drops = tuple(step for step in plan.steps if isinstance(step, _steps.DropAside))
+    if not drops or any(isinstance(step, _steps.SetAside) for step in plan.steps):
+        return plan
+    return replace(plan, steps=(*(step for step in plan.steps if step not in drops), *drops))
 
 
 def _repair(seen: _observed.Observed) -> list[_steps.Step]:

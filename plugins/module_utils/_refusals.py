@@ -60,7 +60,7 @@ def refuse_destruction(spec: _spec.TaskSpec, seen: _observed.Observed) -> None:
     if seen.snapshots:
         raise _errors.LxcTaskError(
             f"container {spec.container_name} has snapshots, which would be lost with it",
-            hint="remove them first with lxc-snapshot -d",
+            hint="remove them first: with lxc-snapshot -d, or containers that lxc-copy -s has made with lxc-destroy",
         )
     if seen.container_mounts:
         raise _errors.LxcTaskError(

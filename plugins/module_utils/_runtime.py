@@ -32,6 +32,8 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
 START_TIMEOUT = 120.0
 # After a failed start its monitor is still going away for a moment, and liblxc refuses the next one.
 AGAIN_TIMEOUT = 5.0
+# What liblxc says of a container that runs already (lxccontainer.c, do_lxcapi_start).
+ALREADY_RUNNING = "already running"
 # The monitor's work after the init died: hooks, network, cgroups.
 STOP_TIMEOUT = 30.0
 # A killed process is gone as soon as the kernel comes to it.
@@ -195,13 +197,17 @@ class Runtime(_liblxc.Containers):
             try:
                 self._start(name, log_file, log_level, spared)
             except _liblxc.RuntimeFailure as failure:
-                if "already running" not in failure.words or time.monotonic() >= deadline:
+                if ALREADY_RUNNING not in failure.words or time.monotonic() >= deadline:
                     raise
                 time.sleep(_PAUSE)
             else:
                 return
 
     def _start(self, name: str, log_file: str | None, log_level: str, spared: str | None) -> None:
+        if not os.path.isfile(self.config_file(name)):
+            # Of a name without a container liblxc would start the host's own init on the host's root.
+            raise _liblxc.RuntimeFailure(f"container {name} did not start", "it is gone: there is no configuration")
+
         def work() -> bool:
             import _lxc
 

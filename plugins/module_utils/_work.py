@@ -26,7 +26,9 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
 
 @dataclass
 class Work:
-    """``seen`` is what was before the first step; ``record`` follows the steps. ``undo``: words and deed, newest last."""
+    """``seen`` is what was before the first step; ``record`` follows the steps. ``undo``: words and deed, newest last.
+    ``stands``: what was done and can't be taken back, in words.
+    """
 
     spec: _spec.TaskSpec
     seen: _observed.Observed
@@ -34,6 +36,7 @@ class Work:
     record: _record.Record | None
     outcome: _steps.Outcome = field(default_factory=_steps.Outcome)
     undo: list[tuple[str, t.Callable[[], None]]] = field(default_factory=list)
+    stands: str | None = None
 
     @property
     def name(self) -> str:
@@ -48,6 +51,11 @@ class Work:
     def then(self, words: str, undo: t.Callable[[], None]) -> None:
         """Know how to take back what is about to be done, or was."""
         self.undo.append((words, undo))
+
+    def keep(self, words: str) -> None:
+        """Take back nothing of what was done until now."""
+        self.undo.clear()
+        self.stands = words
 
     def write_record(self, record: _record.Record) -> None:
         """Write the record; from now on it is the one that counts."""

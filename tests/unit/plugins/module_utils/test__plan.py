@@ -91,7 +91,7 @@ def test_a_declaration_makes_the_container(state: str, actions: list[str], becom
         # others may look into the alloc
         ({"directories": "open", "secrets_mounted": True}, [DIRECTORIES, CREATE, WRITE]),
         ({"half_made": True}, ["remove a half-made container", *NEW]),
-        ({"aside": True}, ["remove the former container", *NEW]),
+        ({"aside": True}, [*NEW, "remove the former container"]),
     ],
 )
 def test_what_is_there_already_is_not_made_again(seen: Given, actions: list[str]) -> None:
@@ -605,11 +605,15 @@ def test_a_present_task_is_restarted_into_the_state_it_was_in() -> None:
 
 def test_another_alloc_dir() -> None:
     now = task(alloc_dir="/srv")
-    found = plan(now, made(task(), now, directories={}, secrets_mounted=False))
+    former = "/var/lib/nomadic-lxc/alloc/_web/web/secrets"
+    found = plan(now, made(task(), now, directories={}, secrets_mounted=False, former_secrets=former))
     assert found.actions == [DIRECTORIES, SECRETS, "stop", WRITE, "start", "remove the former secrets"]
-    assert found.steps[-1] == _steps.RemoveSecrets(
-        "remove the former secrets", "/var/lib/nomadic-lxc/alloc/_web/web/secrets"
-    )
+    assert found.steps[-1] == _steps.RemoveSecrets("remove the former secrets", former)
+
+
+def test_another_name_of_the_same_alloc_dir_keeps_the_secrets() -> None:
+    now = task(alloc_dir="/srv")
+    assert "remove the former secrets" not in plan(now, made(task(), now)).actions
 
 
 # ---- a new root file system
@@ -844,7 +848,7 @@ def test_a_removed_directory_is_made_again() -> None:
             1,
         ),
         ({}, {"secrets_exist": False}, ["destroy"], 0),
-        ({}, {"aside": True}, ["remove the former container", "destroy", "remove secrets"], 0),
+        ({}, {"aside": True}, ["destroy", "remove secrets", "remove the former container"], 0),
     ],
 )
 def test_absent(given: Given, seen: Given, actions: list[str], warned: int) -> None:
