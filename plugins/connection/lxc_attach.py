@@ -245,7 +245,10 @@ class Connection(ConnectionBase):  # type: ignore[misc] # Ansible declares no ty
 
         Ansible would take a keyword for an option that has its name. ``remote_user`` is the one on the host, and what
         ``environment`` says is in the command already.
+
+        In a loop, Ansible sets the options of each item, and connects no more: what the former ones led to ends here.
         """
+        self.close()
         self._task_keys = task_keys or {}
         keys = {name: value for name, value in self._task_keys.items() if name not in HOST_KEYWORDS}
         given = dict(var_options or {})
