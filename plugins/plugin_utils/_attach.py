@@ -71,7 +71,8 @@ l=$1; shift
 
 # In the container: $0 the container's mark, $1 the command.
 _COMMAND = """printf '%s\\n' "$0" >&2; cd "$HOME" 2>/dev/null || cd /; exec /bin/sh -c "$1\""""
-# $1 the file, $2 its mode if it is new, $3 the bytes that it has. Prints the bytes that it has then.
+# $1 the file, $2 its mode if it is new, $3 the bytes that it has. Tells the bytes that it has then, behind the mark: what ssh says
+# of itself (ansible_ssh_verbosity) stands beside it.
 _PUT = """printf '%s\\n' "$0" >&2
 umask 077
 if [ "$3" = 0 ]; then
@@ -79,7 +80,7 @@ if [ "$3" = 0 ]; then
   cat >"$1" && if [ -n "$n" ]; then chmod "$2" "$1"; fi
 else
   cat >>"$1"
-fi && wc -c <"$1\""""
+fi && s=$(wc -c <"$1") && printf '%s size %s\\n' "$0" "$s\""""
 # $1 the file, $2 the first block of 1 MiB, $3 how many blocks. With the first one goes a line with the file's size and mode.
 _FETCH = """printf '%s\\n' "$0" >&2
 [ -e "$1" ] || { echo 'no such file' >&2; exit 44; }
@@ -196,12 +197,15 @@ def split(marks: Marks, code: int, stderr: bytes) -> tuple[int, bytes]:
 
 
 def split_transfer(marks: Marks, code: int, stderr: bytes) -> tuple[int, str]:
-    """The exit code of one piece of a transfer, and what was said, in one line. Raises AttachError where it was never begun."""
+    """The exit code of one piece of a transfer, and what was said, in one line: the size of the file that was sent, where the
+    container told it, or else all of it. Raises AttachError where it was never begun.
+    """
     _before, entered, after = stderr.partition(marks.inside.encode() + b"\n")
     if not entered:
         raise AttachError(why_not_entered(marks, code, stderr))
     own, told = _without_exit(marks, after)
-    said = printable(own.decode("utf-8", "replace"))
+    _before, sized, size = own.rpartition(f"{marks.inside} size ".encode())
+    said = printable((size.split(b"\n")[0] if sized else own).decode("utf-8", "replace"))
     if told is None:
         # The host's last word was cut off, or never said.
         return code or 1, f"it printed more than {OUTPUT_LIMIT} bytes: {said}" if code == 0 else said

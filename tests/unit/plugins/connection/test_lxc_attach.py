@@ -38,7 +38,7 @@ class Host:
         self.lines.append(words)
         mark, inside = t.cast("list[str]", re.findall(r"lxc_attach-\w{24}", " ".join(words)))
         size = len(in_data or b"")
-        return 0, b"0 600\n", f"{inside}\n{size}\n{mark} exit 0\n".encode()
+        return 0, b"0 600\n", f"{inside}\n{inside} size {size}\n\n{mark} exit 0\n".encode()
 
     def close(self) -> None:
         self.closed += 1

@@ -253,6 +253,23 @@ def test_a_file_that_is_there_keeps_its_mode(host: Host, tmp_path: Path) -> None
     assert inside.stat().st_mode & 0o7777 == 0o600
 
 
+def test_what_ssh_says_of_itself_is_no_part_of_a_transfer(host: Host, tmp_path: Path) -> None:
+    def piece(marks: Marks, line: str, in_data: bytes | None) -> tuple[int, bytes, str]:
+        code, stdout, stderr = host.run(line, in_data)
+        noise = f"debug1: Sending command: {line}\r\ndebug2: channel 0: rcvd ext data 55\r\n".encode()
+        stderr = noise + b"".join(part + noise for part in stderr.splitlines(keepends=True))
+        code, said = _attach.split_transfer(marks, code, stderr)
+        return code, stdout, said
+
+    sent, inside, back = tmp_path / "sent", tmp_path / "inside", tmp_path / "back"
+    sent.write_bytes(bytes(_transfer.PUT_SIZE + 1))
+    _transfer.send(piece, Container("web"), str(sent), str(inside))
+    _transfer.fetch(piece, Container("web"), str(inside), str(back))
+    assert back.read_bytes() == sent.read_bytes()
+    with pytest.raises(_transfer.TransferError, match="nowhere"):
+        _transfer.send(piece, Container("web"), str(sent), str(tmp_path / "nowhere" / "x"))
+
+
 def test_a_file_is_sent_in_pieces_and_small_ones_by_one_command(host: Host, tmp_path: Path) -> None:
     sent, inside = tmp_path / "sent", tmp_path / "inside"
     sent.write_bytes(b"x")
