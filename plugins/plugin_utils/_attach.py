@@ -72,9 +72,10 @@ l=$1; shift
 # In the container: $0 the container's mark, $1 the command.
 _COMMAND = """printf '%s\\n' "$0" >&2; cd "$HOME" 2>/dev/null || cd /; exec /bin/sh -c "$1\""""
 # $1 the file, $2 its mode if it is new, $3 the bytes that it has. Tells the bytes that it has then, behind the mark: what ssh says
-# of itself (ansible_ssh_verbosity) stands beside it.
+# of itself (ansible_ssh_verbosity) stands beside it. A variable of the script may be one of the container's environment, too.
 _PUT = """printf '%s\\n' "$0" >&2
 umask 077
+n=
 if [ "$3" = 0 ]; then
   [ -e "$1" ] || n=1
   cat >"$1" && if [ -n "$n" ]; then chmod "$2" "$1"; fi

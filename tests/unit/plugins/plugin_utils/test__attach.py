@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import string
 import subprocess
 import typing as t
 from pathlib import Path
@@ -251,6 +252,19 @@ def test_a_file_that_is_there_keeps_its_mode(host: Host, tmp_path: Path) -> None
     _transfer.send(host.piece, Container("web"), str(sent), str(inside))
     assert inside.read_text() == "new"
     assert inside.stat().st_mode & 0o7777 == 0o600
+
+
+def test_the_environment_of_a_container_is_no_part_of_a_transfer(host: Host, tmp_path: Path) -> None:
+    sent, inside, back = tmp_path / "sent", tmp_path / "inside", tmp_path / "back"
+    container = Container("web", environment={letter: "5" for letter in string.ascii_letters})
+    inside.touch(0o600)
+    sent.write_text("new")
+    sent.chmod(0o644)
+    _transfer.send(host.piece, container, str(sent), str(inside))
+    assert inside.stat().st_mode & 0o7777 == 0o600
+    _transfer.fetch(host.piece, container, str(inside), str(back))
+    assert back.read_text() == "new"
+    assert back.stat().st_mode & 0o7777 == 0o600
 
 
 def test_what_ssh_says_of_itself_is_no_part_of_a_transfer(host: Host, tmp_path: Path) -> None:
