@@ -95,7 +95,8 @@ options:
   environment:
     description:
       - Variables that every command inside finds in its environment, beside C(PATH), C(HOME), C(USER), C(LOGNAME) and
-        C(SHELL), which it can replace. Nothing of the environment of the controller or of the host gets into the container.
+        C(SHELL), which it can replace. For another O(remote_user) than V(root), C(su) sets these again, but for C(PATH).
+      - Nothing of the environment of the controller or of the host gets into the container.
       - It is part of a command line on the host, where other users can see it. Use the keyword C(environment) of a task
         for secrets.
     type: dict
