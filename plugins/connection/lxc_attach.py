@@ -167,15 +167,17 @@ EXAMPLES = r"""
         network_mode: bridge
       register: web
 
+    # add_host runs once for all hosts of the play: it adds one for each.
     - name: Add it to the inventory
       ansible.builtin.add_host:
-        name: web
+        name: "web.{{ item }}"
         groups: containers
         ansible_connection: nomadic.lxc.lxc_attach
-        ansible_lxc_attach_container: "{{ web.task.container_name }}"
-        ansible_lxc_attach_path: "{{ web.task.lxc_path }}"
-        ansible_lxc_attach_host: "{{ inventory_hostname }}"
+        ansible_lxc_attach_container: "{{ hostvars[item].web.task.container_name }}"
+        ansible_lxc_attach_path: "{{ hostvars[item].web.task.lxc_path }}"
+        ansible_lxc_attach_host: "{{ item }}"
         ansible_lxc_attach_host_become: true
+      loop: "{{ ansible_play_hosts }}"
 
 - name: Configure it inside
   hosts: containers
