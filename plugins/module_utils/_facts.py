@@ -33,10 +33,7 @@ ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
 
 def facts(params: Params, _check_mode: bool) -> dict[str, t.Any]:
     """The result of the module. Raises LxcTaskError."""
-    timeout = _select.duration(params, "timeout") / _duration.SECOND
-    wanted = _select.parse_selection(params)
-    if params["wait"] is not None and not wanted.named:
-        raise _errors.LxcTaskError("wait needs a name or a handle: it waits for all tasks that these select")
+    wanted, timeout = _asked(params)
     containers = _liblxc.Containers(wanted.lxc_path)
     waited: dict[str, t.Any] = {}
     if params["wait"] is None:
@@ -50,6 +47,19 @@ def facts(params: Params, _check_mode: bool) -> dict[str, t.Any]:
         **waited,
         "warnings": warnings,
     }
+
+
+def _asked(params: Params) -> tuple[_select.Selection, float]:
+    """Which tasks are meant, and how many seconds a wait may take. Raises LxcTaskError."""
+    timeout = _select.duration(params, "timeout") / _duration.SECOND
+    wanted = _select.parse_selection(params)
+    if params["wait"] is not None and not wanted.named:
+        raise _errors.LxcTaskError("wait needs a name or a handle: it waits for all tasks that these select")
+    return wanted, timeout
+
+
+def _waited(seconds: float, noticed: t.Mapping[str, int]) -> dict[str, t.Any]:
+    return {"seconds": round(seconds, 6), "noticed_at": dict(noticed)}
 
 
 def _wait_for(
@@ -75,7 +85,7 @@ def _wait_for(
         views, noticed, in_time = _wait.for_exit(views, _watcher.Watcher(wanted, containers), timeout)
     else:
         views, in_time = _wait.for_running(look, timeout)
-    waited = {"seconds": round(time.monotonic() - began, 6), "noticed_at": noticed}
+    waited = _waited(time.monotonic() - began, noticed)
     if not in_time:
         states = ", ".join(f"{view.container_name} is {view.state}" for view in views) or missing
         raise _errors.LxcTaskError(f"waited {waited['seconds']:.1f} seconds for {what}, but {states}")
@@ -83,7 +93,12 @@ def _wait_for(
 
 
 def without_lxc(params: Params, _check_mode: bool) -> dict[str, t.Any]:
-    """The result on a host that has no LXC: no error, and nothing there. Raises LxcTaskError for a wait that can't end."""
+    """The result on a host that has no LXC: nothing is there. Raises LxcTaskError for a wait that can't end, and for options
+    that nothing can mean.
+    """
+    # There is no liblxc to name its own path.
+    _asked({**params, "lxc_path": "/" if params["lxc_path"] is None else params["lxc_path"]})
     if params["wait"] == "running":
         raise _errors.LxcTaskError("no task will run on this host: LXC is not installed")
-    return _driver.result([], {}, [])
+    waited: dict[str, t.Any] = {} if params["wait"] is None else {"waited": _waited(0.0, {})}
+    return {**_driver.result([], {}, []), **waited}

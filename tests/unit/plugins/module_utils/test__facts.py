@@ -9,6 +9,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import threading
 import typing as t
 from pathlib import Path
@@ -100,24 +101,56 @@ def test_looking_writes_nothing(host: Told, tmp_path: Path) -> None:
 # ---- hosts without LXC
 
 
-def test_a_host_without_lxc_has_no_tasks() -> None:
-    for wait in (None, "exited"):
-        assert without_lxc({**PARAMS, "wait": wait}, False) == {
-            "changed": False,
-            "tasks": [],
-            "images": [],
-            "ansible_facts": {
-                "lxc_tasks": {},
-                "lxc_images": [],
-                "lxc_driver": {},
-                "lxc_driver_abilities": ABILITIES,
-            },
-        }
+@pytest.fixture(name="lacking")
+def make_lacking(monkeypatch: pytest.MonkeyPatch) -> dict[str, t.Any]:
+    """Options, on a host where the binding can't be imported."""
+    monkeypatch.setitem(sys.modules, "lxc", None)
+    return {**PARAMS, "driver_enabled": True, "wait": None, "timeout": "60s"}
 
 
-def test_nothing_will_run_on_a_host_without_lxc() -> None:
-    with pytest.raises(LxcTaskError, match="LXC is not installed"):
-        without_lxc({**PARAMS, "wait": "running"}, False)
+HANDLE = '{"ContainerName":"web","LxcPath":"/var/lib/lxc"}'
+
+
+@pytest.mark.parametrize(
+    ("given", "waited"),
+    [
+        ({}, {}),
+        ({"handle": HANDLE}, {}),
+        ({"wait": "exited", "name": "web"}, {"waited": {"seconds": 0.0, "noticed_at": {}}}),
+        ({"wait": "exited", "handle": HANDLE}, {"waited": {"seconds": 0.0, "noticed_at": {}}}),
+    ],
+)
+def test_a_host_without_lxc_has_no_tasks(
+    lacking: dict[str, t.Any], given: dict[str, str], waited: dict[str, t.Any]
+) -> None:
+    assert without_lxc({**lacking, **given}, False) == {
+        "changed": False,
+        "tasks": [],
+        "images": [],
+        "ansible_facts": {
+            "lxc_tasks": {},
+            "lxc_images": [],
+            "lxc_driver": {},
+            "lxc_driver_abilities": ABILITIES,
+        },
+        **waited,
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"wait": "running", "name": "web"}, "LXC is not installed"),
+        ({"wait": "exited"}, "wait needs a name or a handle"),
+        ({"handle": "garbage"}, "^Failed to parse handle 'garbage': "),
+        ({"timeout": "abc"}, "^timeout: invalid duration 'abc'"),
+        ({"name": "a/b"}, "invalid name"),
+        ({"lxc_path": "lxc"}, "lxc_path: 'lxc' is not an absolute path"),
+    ],
+)
+def test_what_a_host_without_lxc_refuses(lacking: dict[str, t.Any], given: dict[str, str], says: str) -> None:
+    with pytest.raises(LxcTaskError, match=says):
+        without_lxc({**lacking, **given}, False)
 
 
 # ---- waiting
