@@ -46,6 +46,8 @@ def stats(params: Params, check_mode: bool) -> dict[str, t.Any]:
         raise _errors.LxcTaskError(f"textfile: {fault}")
     # A sample tells of no stop.
     wanted = _select.parse_selection({**params, "max_kill_timeout": _policy.POLICY["max_kill_timeout"]["default"]})
+    if params["textfile"] is not None:
+        _look_for_directory(params["textfile"])
     views, warnings = _select.select(wanted, _liblxc.Containers(wanted.lxc_path), ask=False)
     groups = {view.container_name: cgroup_of(view) for view in views}
     running = {name: group for name, group in groups.items() if group is not None}
@@ -70,6 +72,18 @@ def stats(params: Params, check_mode: bool) -> dict[str, t.Any]:
         "ansible_facts": {"lxc_task_stats": usage},
         "warnings": warnings,
     }
+
+
+def _look_for_directory(textfile: str) -> None:
+    """Raise LxcTaskError where a textfile has no directory: before the interval is slept, and in check mode too."""
+    try:
+        os.stat(f"{os.path.dirname(textfile)}/")
+    except OSError as error:
+        raise _unwritable(textfile, error) from error
+
+
+def _unwritable(textfile: str, error: OSError) -> _errors.LxcTaskError:
+    return _errors.LxcTaskError(f"can't write the textfile {textfile}: {error.strerror}")
 
 
 def _advice(textfile: str | None) -> list[str]:
@@ -104,4 +118,4 @@ def _write(path: str, views: t.Sequence[_view.TaskView], samples: t.Mapping[str,
         # Of this process alone: another call may write the same textfile.
         _tree.write_atomically(path, _prometheus.render(labels), TEXTFILE_MODE, draft=f"{path}.{os.getpid()}.new")
     except OSError as error:
-        raise _errors.LxcTaskError(f"can't write the textfile {path}: {error.strerror}") from error
+        raise _unwritable(path, error) from error

@@ -215,6 +215,19 @@ def test_a_textfile_that_node_exporter_would_not_read_is_written_with_a_warning(
     assert (host.tmp_path / "tasks.txt").exists()
 
 
+@pytest.mark.parametrize("check_mode", [False, True])
+@pytest.mark.parametrize(("directory", "says"), [("missing", "No such file or directory"), ("file", "Not a directory")])
+def test_a_textfile_without_a_directory_is_told_at_once(
+    host: Host, directory: str, says: str, check_mode: bool
+) -> None:
+    host.run("web")
+    (host.tmp_path / "file").touch()
+    file = host.tmp_path / directory / "tasks.prom"
+    with pytest.raises(LxcTaskError, match=f"^can't write the textfile {file}: {says}$"):
+        host.stats(check_mode, textfile=str(file))
+    assert host.slept == []
+
+
 def test_a_textfile_without_tasks_is_empty(host: Host) -> None:
     file = host.tmp_path / "tasks.prom"
     host.stats(textfile=str(file))
