@@ -229,7 +229,7 @@ def unused(
     ``leaving``: containers that count as gone already; ``cloned``: images that count as used.
     """
     users = _images.users(lxc_path)
-    used = {image for image, names in users.items() if not leaving.issuperset(names)}
+    used = {image for image, names in users.items() if not leaving >= set(names)}
     runs = _images.mounted() - {image for image in users if image not in used}
     used |= cloned
 
