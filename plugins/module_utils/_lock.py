@@ -10,6 +10,7 @@ import fcntl
 import functools
 import hashlib
 import os
+import stat
 import time
 import typing as t
 
@@ -33,14 +34,37 @@ def _digest(place: str) -> str:
     return hashlib.sha256(os.fsencode(os.path.realpath(place))).hexdigest()[:12]
 
 
+@functools.lru_cache(maxsize=8)
+def _refuse_foreign(directory: str) -> None:
+    """Raise LxcTaskError for a directory where somebody else could hold locks, or remove them. One that is right stays so."""
+    found = os.lstat(directory)
+    if not stat.S_ISDIR(found.st_mode):
+        fault = "is no directory"
+    elif found.st_uid != 0:
+        fault = f"belongs to user {found.st_uid}"
+    elif found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        fault = f"has the mode {stat.S_IMODE(found.st_mode):04o}"
+    else:
+        return
+    raise _errors.LxcTaskError(
+        f"{directory}, where the locks are, {fault}: it must be a directory that nobody but root can write",
+        hint=f"find out who made it, run `rm -r {directory}`, and call again: it is made anew",
+    )
+
+
 @contextlib.contextmanager
 def held(path: str, what: str, wait: float | None = None, shared: bool = False) -> t.Iterator[int]:
-    """Hold the lock; yields its descriptor, which a child that inherits it holds on. Raises LockTimeoutError.
+    """Hold the lock; yields its descriptor, which a child that inherits it holds on. Raises LockTimeoutError, and
+    LxcTaskError where the lock could be somebody else's.
 
     ``shared``: with others that share it too, but with none that holds it alone.
     """
     limit = WAIT if wait is None else wait
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    directory = os.path.dirname(path)
+    with contextlib.suppress(FileExistsError):
+        os.makedirs(directory, mode=0o700)
+    # Anybody can make one in /run/lock, where we come late.
+    _refuse_foreign(directory)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     os.set_inheritable(descriptor, True)
     try:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LockTimeoutError, LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._lock import DIRECTORY, WAIT, held, lock_file
+from ansible_collections.nomadic.lxc.plugins.module_utils._tree import remove
 
 
 def test_where_it_is() -> None:
@@ -66,6 +67,55 @@ def test_it_is_roots_alone(tmp_path: Path) -> None:
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
     finally:
         os.umask(former)
+
+
+@pytest.mark.parametrize(
+    ("made", "fault"),
+    [
+        ("somebody's", "belongs to user 1000"),
+        ("open", "has the mode 0777"),
+        ("group", "has the mode 0770"),
+        ("link", "is no directory"),
+        ("dangling", "is no directory"),
+        ("file", "is no directory"),
+    ],
+)
+def test_it_is_not_held_where_somebody_else_could(tmp_path: Path, made: str, fault: str) -> None:
+    """As anybody can make the directory in /run/lock who comes first."""
+    locks = tmp_path / "locks"
+    if made in ("link", "dangling"):
+        locks.symlink_to(tmp_path if made == "link" else tmp_path / "nothing")
+    elif made == "file":
+        locks.touch()
+    else:
+        locks.mkdir()
+        os.chmod(locks, {"open": 0o777, "group": 0o770}.get(made, 0o700))
+        os.chown(locks, 1000 if made == "somebody's" else 0, 0)
+    before = sorted(tmp_path.iterdir())
+    for _twice in range(2):
+        with pytest.raises(LxcTaskError, match=fault) as caught, held(str(locks / "web.lock"), "x"):
+            raise AssertionError("it was held")
+        assert f"rm -r {locks}" in str(caught.value.hint)
+    assert sorted(tmp_path.iterdir()) == before
+    # Once that is done, all is well.
+    remove(str(locks), [])
+    with held(str(locks / "web.lock"), "x", wait=0):
+        pass
+
+
+def test_its_directory_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    lstat = os.lstat
+
+    def look(path: str) -> os.stat_result:
+        looked.append(path)
+        return lstat(path)
+
+    monkeypatch.setattr(os, "lstat", look)
+    for name in ("web", "db", "web"):
+        with held(str(tmp_path / "locks" / name), "x", wait=0):
+            pass
+    assert looked == [str(tmp_path / "locks")]
 
 
 def test_it_is_let_go_on_an_error(tmp_path: Path) -> None:
