@@ -13,7 +13,6 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
-    _errors,
     _kept,
     _observed,
     _record,
@@ -78,9 +77,9 @@ class Work:
                 words, undo = self.undo.pop()
                 try:
                     undo()
-                except (_errors.LxcTaskError, OSError) as error:
-                    left.append(f"{words} ({error})")
-            with contextlib.suppress(_errors.LxcTaskError, OSError):
+                except Exception as error:  # noqa: BLE001 # pylint: disable=broad-except # the others are taken back none the less
+                    left.append(f"{words} ({str(error) or repr(error)})")
+            with contextlib.suppress(Exception):
                 self.runtime.sweep(self.name)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
