@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
@@ -52,16 +53,13 @@ def make_directory(work: _work.Work, path: str, mode: int, owner: int, always: b
 
     _work.make_directories(path, note)
     if path in made:
-        if path != place.root:
-            os.chown(path, 0 if path == place.task else owner, owner)
-        os.chmod(path, mode)
+        owners = (-1, -1) if path == place.root else (0 if path == place.task else owner, owner)
+        _tree.own_directory(path, mode, *owners)
     elif always:
-        former = os.stat(path, follow_symlinks=False)
-        work.then(f"give {path} its mode back", lambda: os.chmod(path, former.st_mode & 0o7777))
-        os.chmod(path, mode)
-        if former.st_uid != 0:
-            work.then(f"give {path} its owner back", lambda: os.chown(path, former.st_uid, -1))
-            os.chown(path, 0, -1)
+        former = os.lstat(path)
+        back = (stat.S_IMODE(former.st_mode), former.st_uid)
+        work.then(f"give {path} its owner and mode back", lambda: _tree.own_directory(path, *back))
+        _tree.own_directory(path, mode, 0)
 
 
 def remove_made(work: _work.Work, path: str) -> None:

@@ -13,7 +13,8 @@ from bisect import bisect_left, bisect_right
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _errors
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# How a directory is opened that another task may swap for a link meanwhile.
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Each level has a file open, and a task may have made more than we can.
 _DEEPEST = 32
 _FS_IOC_GETVERSION = 0x80087601
@@ -82,6 +83,16 @@ def read_text(path: str) -> str | None:
         raise _errors.LxcTaskError(f"can't read {path}: {error.strerror}") from error
 
 
+def own_directory(path: str, mode: int, uid: int = -1, gid: int = -1) -> None:
+    """Give a directory its owner (-1: the one it has) and its mode; never what a link in its place points to. Raises OSError."""
+    directory = os.open(path, DIRECTORY)
+    try:
+        os.fchown(directory, uid, gid)
+        os.fchmod(directory, mode)
+    finally:
+        os.close(directory)
+
+
 class RealPath:
     """realpath(3) of many paths that have their parents in common, each of which is looked at once."""
 
@@ -148,7 +159,7 @@ def _removed(path: str) -> bool:
         if os.path.islink(path) or not os.path.isdir(path):
             os.unlink(path)
             return True
-        descriptor = os.open(path, _DIRECTORY)
+        descriptor = os.open(path, DIRECTORY)
         try:
             emptied = _emptied(descriptor, os.fstat(descriptor).st_dev, _DEEPEST)
         finally:
@@ -168,7 +179,7 @@ def _emptied(directory: int, device: int, depth: int) -> bool:
         if not is_directory:
             os.unlink(name, dir_fd=directory)
             continue
-        below = os.open(name, _DIRECTORY, dir_fd=directory)
+        below = os.open(name, DIRECTORY, dir_fd=directory)
         try:
             if depth == 0 or os.fstat(below).st_dev != device or not _emptied(below, device, depth - 1):
                 return False

@@ -106,7 +106,7 @@ def make_directories(path: str, made: t.Callable[[str], None], mode: int = 0o755
                     os.mkdir(missing, mode)
                     made(missing)
                     # Whatever umask the caller has: an unprivileged task's root is one of the others.
-                    os.chmod(missing, mode)
+                    _tree.own_directory(missing, mode)
         except FileNotFoundError:
             continue
         if os.path.isdir(path):

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils._tree import (
     identity,
     RealPath,
+    own_directory,
     read_text,
     removable,
     remove,
@@ -21,6 +22,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._tree import (
     write_atomically,
 )
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.processes import with_own_mounts
+from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.trees import dig
 
 
 def mode_of(path: Path) -> int:
@@ -103,6 +105,18 @@ def test_no_link_is_followed(tmp_path: Path) -> None:
     assert outside.read_text() == "precious"
 
 
+def test_a_directory_gets_its_owner_and_mode_and_never_what_a_link_points_to(tmp_path: Path) -> None:
+    (tmp_path / "place").mkdir(0o700)
+    own_directory(str(tmp_path / "place"), 0o2750, 1000, 1001)
+    own_directory(str(tmp_path / "place"), 0o1777)
+    found = os.stat(tmp_path / "place")
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (1000, 1001, 0o1777)
+    (tmp_path / "link").symlink_to("place")
+    with pytest.raises(NotADirectoryError):
+        own_directory(str(tmp_path / "link"), 0o777, 0)
+    assert os.stat(tmp_path / "place") == found
+
+
 def test_a_reader_sees_the_old_or_the_new_one_whole(tmp_path: Path) -> None:
     file = tmp_path / "record"
     texts = {letter * 200_000 for letter in "ab"}
@@ -172,14 +186,7 @@ def test_a_directory_goes_with_all_that_is_in_it(tmp_path: Path) -> None:
 
 def test_a_tree_deeper_than_we_have_files_open_goes(tmp_path: Path) -> None:
     place = tmp_path / "deep"
-    place.mkdir()
-    here = os.open(place, os.O_RDONLY)
-    for _level in range(1500):
-        os.mkdir("down", dir_fd=here)
-        below = os.open("down", os.O_RDONLY, dir_fd=here)
-        os.close(here)
-        here = below
-    os.close(here)
+    dig(place, 3000)
     assert remove(str(place), []) == []
     assert tree(tmp_path) == []
 
