@@ -9,12 +9,14 @@ kept with it: modes that chown(2) drops, capabilities of files, and access lists
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import stat
 import struct
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _errors, _idmap
+from ansible_collections.nomadic.lxc.plugins.module_utils import _errors, _idmap, _tree
 
 Shift = t.Callable[[int], int]
 
@@ -25,6 +27,8 @@ _ACL_HEADER, _ACL_ENTRY, _ACL_NAMED = 4, struct.Struct("<HHI"), (0x02, 0x08)
 # linux/capability.h: revision 3 has the id of the user namespace's root behind the two sets.
 _CAP_2, _CAP_3, _CAP_MASK = 0x02000000, 0x03000000, 0xFF000000
 _CAP_SIZE_2, _CAP_SIZE_3 = 20, 24
+# So many directories are held open on the way down; a task may have made more levels than we can have files open.
+_MOST_OPEN = 32
 
 
 def inwards(idmap: _idmap.Idmap) -> Shift:
@@ -46,40 +50,89 @@ def shift_tree(path: str, shift: Shift) -> None:
         raise _errors.LxcTaskError(f"can't give {path} its owner: {where}") from error
 
 
+class _Walk:
+    """A way through a tree: the open directory where it is, ``here``, and the ``names`` in it that are left."""
+
+    def __init__(self, top: int) -> None:
+        self.here, self.names = top, _names_in(top)
+        # The directories above, the top first: what is left in each, which it is, and its descriptor where that is open.
+        self._above: list[tuple[list[str], os.stat_result, int | None]] = []
+
+    def enter(self, below: int) -> None:
+        """Go on in an open directory, which is closed from here."""
+        former, held = self.here, len(self._above) < _MOST_OPEN
+        self._above.append((self.names, os.fstat(former), former if held else None))
+        self.here = below
+        if not held:
+            os.close(former)
+        self.names = _names_in(below)
+
+    def leave(self) -> bool:
+        """Go back to the directory above; False at the top. Raises OSError."""
+        if not self._above:
+            return False
+        names, found, parent = self._above.pop()
+        below, self.here = self.here, _parent(self.here, found) if parent is None else parent
+        self.names = names
+        os.close(below)
+        return True
+
+    def close(self) -> None:
+        """Close what is open."""
+        for descriptor in (self.here, *(it[2] for it in self._above)):
+            if descriptor is not None:
+                os.close(descriptor)
+
+
+def _names_in(directory: int) -> list[str]:
+    # One that was removed meanwhile can't be listed.
+    with contextlib.suppress(FileNotFoundError):
+        return os.listdir(directory)
+    return []
+
+
+def _parent(directory: int, known: os.stat_result) -> int:
+    """Open the directory above, which must be the known one: another task may move what it can write. Raises OSError."""
+    parent = os.open("..", _tree.DIRECTORY, dir_fd=directory)
+    if not os.path.samestat(os.fstat(parent), known):
+        os.close(parent)
+        raise OSError(errno.ESTALE, "a directory in it was moved meanwhile")
+    return parent
+
+
 def _shift_below(path: str, shift: Shift) -> None:
     try:
-        top = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        top = os.open(path, _tree.DIRECTORY)
     except FileNotFoundError:
         return
-    try:
+    with contextlib.closing(_Walk(top)) as walk:
         device = os.fstat(top).st_dev
-        for _root, directories, files, here in os.fwalk(".", topdown=True, follow_symlinks=False, dir_fd=top):
-            # What goes meanwhile, a socket say, needs no other id.
-            done = {name for name in [*directories, *files] if _shift_entry(name, here, device, shift)}
-            directories[:] = [name for name in directories if name in done]
+        while walk.names or walk.leave():
+            below = _shift_entry(walk.names.pop(), walk.here, device, shift) if walk.names else None
+            if below is not None:
+                walk.enter(below)
         _shift_one(f"/proc/self/fd/{top}", os.fstat(top), shift)
-    finally:
-        os.close(top)
 
 
-def _shift_entry(name: str, here: int, device: int, shift: Shift) -> bool:
-    """Shift what a directory holds under a name; False for what is gone, or on another file system.
+def _shift_entry(name: str, here: int, device: int, shift: Shift) -> int | None:
+    """Shift what a directory holds under a name, unless it is gone, or on another file system; opens it if it is a directory.
 
     By a descriptor that opens nothing: another task may swap a name for a link meanwhile.
     """
     try:
         entry = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
     except FileNotFoundError:
-        return False
+        # A socket, say; it needs no other id.
+        return None
     try:
         found = os.fstat(entry)
         if found.st_dev != device:
-            return False
-        if not stat.S_ISLNK(found.st_mode):
-            _shift_one(f"/proc/self/fd/{entry}", found, shift)
-        else:
+            return None
+        if stat.S_ISLNK(found.st_mode):
             os.chown(name, shift(found.st_uid), shift(found.st_gid), dir_fd=here, follow_symlinks=False)
-        return True
+            return None
+        _shift_one(f"/proc/self/fd/{entry}", found, shift)
+        return os.open(".", _tree.DIRECTORY, dir_fd=entry) if stat.S_ISDIR(found.st_mode) else None
     finally:
         os.close(entry)
 

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import stat
 import struct
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,9 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTask
 from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import Idmap
 from ansible_collections.nomadic.lxc.plugins.module_utils._idmapped import can_idmap
 from ansible_collections.nomadic.lxc.plugins.module_utils._shift import inwards, outwards, shift_tree
+from ansible_collections.nomadic.lxc.plugins.module_utils._tree import remove
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.processes import with_own_mounts
+from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.trees import dig, levels
 
 BASE = 1879048192
 RANGE = Idmap(BASE, 65536)
@@ -133,6 +138,79 @@ def test_no_tree_is_none_and_a_file_is_an_error(tmp_path: Path) -> None:
         with pytest.raises(LxcTaskError, match="can't give"):
             shift_tree(str(tmp_path / name), inwards(RANGE))
     assert os.stat(tmp_path).st_uid == 0
+
+
+@pytest.fixture(name="deep")
+def make_deep(tmp_path: Path) -> t.Iterator[Path]:
+    """A tree deeper than a path can name; pytest could not remove it."""
+    dig(tmp_path / "deep", 3000)
+    yield tmp_path / "deep"
+    remove(str(tmp_path / "deep"), [])
+
+
+@contextlib.contextmanager
+def few_files_open() -> t.Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 50, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_tree_has_as_many_levels_as_a_task_likes(deep: Path) -> None:
+    before = sorted(os.listdir("/proc/self/fd"))
+    for shift, wanted in ((inwards(RANGE), BASE), (outwards(RANGE), 0)):
+        with few_files_open():
+            shift_tree(str(deep), shift)
+        assert [os.fstat(level).st_uid for level in levels(deep)] == [wanted] * 3001
+    assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize(
+    ("depth", "told"),
+    [(3, contextlib.nullcontext()), (50, pytest.raises(LxcTaskError, match="moved meanwhile"))],
+    ids=["shallow", "deep"],
+)
+def test_what_another_task_moves_leads_nowhere_else(tmp_path: Path, depth: int, told: t.ContextManager[t.Any]) -> None:
+    """While the walk is in a directory, that goes to another place; the one above it is open still, unless it is too deep."""
+    top, outside = tmp_path / "top", tmp_path / "outside"
+    lowest = top.joinpath(*["down"] * depth)
+    lowest.mkdir(parents=True)
+    outside.mkdir()
+    (outside / "file").write_text("x")
+    (lowest / "last").write_text("x")
+    os.chown(lowest / "last", 7, 7)
+
+    def shift(number: int) -> int:
+        if number == 7 and not (outside / "down").exists():
+            lowest.rename(outside / "down")
+        return inwards(RANGE)(number)
+
+    with told:
+        shift_tree(str(top), shift)
+    assert (outside / "down").exists()
+    assert (os.stat(outside).st_uid, os.stat(outside / "file").st_uid) == (0, 0)
+    # The top is given last, so that what was not finished can be told.
+    assert os.stat(top).st_uid == (BASE if depth == 3 else 0)
+
+
+def test_a_directory_that_is_swapped_for_a_link_is_not_left_by_it(tmp_path: Path) -> None:
+    top, outside = tmp_path / "top", tmp_path / "outside"
+    (top / "sub").mkdir(parents=True)
+    os.chown(top / "sub", 7, 7)
+    outside.mkdir()
+    (outside / "file").write_text("x")
+
+    def shift(number: int) -> int:
+        if number == 7 and not (top / "sub").is_symlink():
+            (top / "sub").rename(top / "former")
+            (top / "sub").symlink_to(outside)
+        return inwards(RANGE)(number)
+
+    shift_tree(str(top), shift)
+    assert (os.stat(outside).st_uid, os.stat(outside / "file").st_uid) == (0, 0)
+    assert os.stat(top / "former").st_uid == BASE + 7
 
 
 MOUNTED = """
