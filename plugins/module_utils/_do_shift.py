@@ -43,6 +43,9 @@ def _in_turns(work: _work.Work, step: _steps.ShiftDirectories | _steps.ShiftRoot
 def shift_directories(work: _work.Work, step: _steps.ShiftDirectories) -> None:
     """Shift what is in the task's directories; the alloc's shared one, too, where it is the host's or this task's alone."""
     place = t.cast(_names.Layout, work.spec.layout)
+    if step.wanted is not None and step.former is None and work.seen.directory_ids:
+        _shift_shared(work, place, step.wanted)
+        return
 
     def turn(idmap: _idmap.Idmap, inward: bool) -> None:
         with _do_directories.alloc_lock(work):
@@ -64,6 +67,20 @@ def shift_directories(work: _work.Work, step: _steps.ShiftDirectories) -> None:
             os.chmod(place.root, modes[place.root])
 
     _in_turns(work, step, turn)
+
+
+def _shift_shared(work: _work.Work, place: _names.Layout, idmap: _idmap.Idmap) -> None:
+    """Shift the alloc's shared directory alone: the task's own have the wanted ids.
+
+    It is not taken back. The task as it was has these ids too, and may have written there; and nothing becomes the host's
+    root's, programs say, where others of the host can come by.
+    """
+    with _do_directories.alloc_lock(work):
+        _do_directories.refuse_mixed(work, True)
+        for path in _shared(place, True):
+            _shift.shift_tree(path, _shift.inwards(idmap))
+        mode = dict(place.directories(True))[place.root]
+        _do_directories.make_directory(work, place.root, mode, idmap.base, always=True)
 
 
 def _shared(place: _names.Layout, inward: bool) -> list[str]:
