@@ -55,6 +55,15 @@ options:
       - ssh
     vars:
       - name: ansible_lxc_attach_via
+  host_variables:
+    description:
+      - Variables of O(host) as an inventory has them, such as C(ansible_host), C(ansible_user), C(ansible_become) and
+        C(ansible_become_flags). They win over those that O(host) has in the inventory, and over the container's own.
+      - P(nomadic.lxc.lxc_tasks#inventory) sets it.
+    type: dict
+    default: {}
+    vars:
+      - name: ansible_lxc_attach_host_variables
   host_become:
     description:
       - Whether to become O(host_become_user) on the host. Containers of root need root.
@@ -192,16 +201,24 @@ EXAMPLES = r"""
         name: deploy
 """
 
+import collections
 import contextlib
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
-from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.become import BecomeBase
 from ansible.plugins.connection import ConnectionBase
 from ansible.utils.display import Display
 from ansible_collections.nomadic.lxc.plugins.plugin_utils import _attach, _transfer
-from ansible_collections.nomadic.lxc.plugins.plugin_utils._way import KINDS, LOCAL, SSH, HostBecome, Way
+from ansible_collections.nomadic.lxc.plugins.plugin_utils._way import (
+    KINDS,
+    LOCAL,
+    SSH,
+    Templated,
+    Way,
+    address_of,
+    host_become,
+)
 
 display = Display()
 
@@ -235,7 +252,7 @@ class Connection(ConnectionBase):  # type: ignore[misc] # Ansible declares no ty
         if host and any(host == name for name in hostvars or ()):
             self._host_is_known, self._host_variables = True, t.cast(t.Any, hostvars)[host]
         else:
-            self._host_is_known, self._host_variables = False, _Templated(variables, templar)
+            self._host_is_known, self._host_variables = False, Templated(variables, templar)
         return options
 
     def set_options(
@@ -278,27 +295,25 @@ class Connection(ConnectionBase):  # type: ignore[misc] # Ansible declares no ty
 
     def _open_way(self) -> Way:
         host = self.get_option("host") or "localhost"
-        known = self._host_variables if self._host_is_known else {}
+        variables = self._above(self._host_variables)
+        known = variables if self._host_is_known else self._above({})
         kind = self.get_option("via")
         if kind is None:
             wanted = KINDS.get(str(known.get("ansible_connection", SSH)), SSH)
             kind = LOCAL if host == "localhost" else wanted
-        address = str(known.get("ansible_ssh_host") or known.get("ansible_host") or host)
-        return Way(kind, address, self._host_variables, self._host_become(known), self._play_context, self._task_keys)
-
-    def _host_become(self, known: t.Mapping[str, t.Any]) -> HostBecome | None:
-        """Who to become on the host; what its own variables say is the default."""
-        wanted = self.get_option("host_become")
-        if wanted is None:
-            wanted = boolean(known.get("ansible_become") or False)
-        if not wanted:
-            return None
-        return HostBecome(
-            method=self.get_option("host_become_method") or known.get("ansible_become_method") or "sudo",
-            user=self.get_option("host_become_user") or known.get("ansible_become_user") or "root",
+        become = host_become(
+            known,
+            wanted=self.get_option("host_become"),
+            method=self.get_option("host_become_method"),
+            user=self.get_option("host_become_user"),
             password=self.get_option("host_become_password"),
-            variables=known,
         )
+        return Way(kind, address_of(host, known), variables, become, self._play_context, self._task_keys)
+
+    def _above(self, variables: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
+        """Variables below those of the option ``host_variables``."""
+        # It is read alone, for which any mapping will do.
+        return collections.ChainMap(self.get_option("host_variables") or {}, t.cast("dict[str, t.Any]", variables))
 
     def _run(
         self, marks: _attach.Marks, line: str, in_data: bytes | None, inner: BecomeBase | None = None
@@ -382,20 +397,3 @@ class Connection(ConnectionBase):  # type: ignore[misc] # Ansible declares no ty
             self._way.close()
         self._way = None
         self._connected = False
-
-
-class _Templated(t.Mapping[str, t.Any]):
-    """Variables that are templated when they are asked for."""
-
-    def __init__(self, variables: t.Mapping[str, t.Any], templar: t.Any) -> None:
-        self._variables = variables
-        self._templar = templar
-
-    def __getitem__(self, name: str) -> t.Any:
-        return self._templar.template(self._variables[name])
-
-    def __iter__(self) -> t.Iterator[str]:
-        return iter(self._variables)
-
-    def __len__(self) -> int:
-        return len(self._variables)

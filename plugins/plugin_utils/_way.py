@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from ansible import constants as C
 from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleValueOmittedError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.become import BecomeBase
 from ansible.plugins.connection import ConnectionBase
@@ -40,6 +41,31 @@ Output = tuple[int, bytes, bytes]
 Variables = t.Mapping[str, t.Any]
 
 
+class Templated(t.Mapping[str, t.Any]):
+    """Variables that are templated when they are asked for. ``used``: those that were. One that is omitted is not there."""
+
+    def __init__(self, variables: Variables, templar: t.Any) -> None:
+        self._variables = variables
+        self._templar = templar
+        self.used: dict[str, t.Any] = {}
+
+    def __getitem__(self, name: str) -> t.Any:
+        if name not in self.used:
+            try:
+                self.used[name] = self._templar.template(self._variables[name])
+            except AnsibleValueOmittedError as error:
+                raise KeyError(name) from error
+            except AnsibleError as error:
+                raise AnsibleError(f"{name} can't be used: {error}") from error
+        return self.used[name]
+
+    def __iter__(self) -> t.Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)
+
+
 @dataclass(frozen=True)
 class HostBecome:
     """Who one becomes on the host, and how. ``variables`` are the host's: flags, password and so on are among them."""
@@ -48,6 +74,35 @@ class HostBecome:
     user: str = "root"
     password: str | None = None
     variables: Variables = field(default_factory=dict)
+
+
+def address_of(host: str, variables: Variables) -> str:
+    """Where a host is reached, by its variables: its name, where they do not say."""
+    return str(variables.get("ansible_ssh_host") or variables.get("ansible_host") or host)
+
+
+def host_become(
+    variables: Variables,
+    wanted: bool | None = None,
+    method: str | None = None,
+    user: str | None = None,
+    password: str | None = None,
+) -> HostBecome | None:
+    """Who to become on a host: what is not said is as its variables have it. Raises AnsibleError."""
+    if wanted is None:
+        said = variables.get("ansible_become") or False
+        try:
+            wanted = boolean(said)
+        except TypeError as error:
+            raise AnsibleError(f"the host's ansible_become is '{said}', which is neither true nor false") from error
+    if not wanted:
+        return None
+    return HostBecome(
+        method=method or variables.get("ansible_become_method") or "sudo",
+        user=user or variables.get("ansible_become_user") or "root",
+        password=password,
+        variables=variables,
+    )
 
 
 class Way:
@@ -63,6 +118,7 @@ class Way:
         task_keys: t.Mapping[str, t.Any] | None = None,
     ) -> None:
         """``variables``: those of the host, templated. ``task_keys``: the keywords of the task, as a connection plugin gets them."""
+        self.kind = kind
         self.address = address
         context = play_context.copy()
         context.remote_addr = address

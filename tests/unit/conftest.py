@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import settings
 
 # A busy host is no fault of an example; a failing one is printed, and is kept nowhere in the tree.
@@ -14,3 +15,11 @@ settings.register_profile("nomadic.lxc", deadline=None, database=None, print_blo
 # For the same tests under many versions of libraries.
 settings.register_profile("few", settings.get_profile("nomadic.lxc"), max_examples=10)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "nomadic.lxc"))
+
+
+@pytest.fixture(scope="session")
+def plugin_loader() -> None:
+    """What a command of Ansible does before it loads a plugin."""
+    from ansible.plugins.loader import init_plugin_loader
+
+    init_plugin_loader()

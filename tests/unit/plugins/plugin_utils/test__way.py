@@ -13,21 +13,20 @@ from ansible import context
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.collections import ImmutableDict
 from ansible.playbook.play_context import PlayContext
-from ansible.plugins.loader import init_plugin_loader
+from ansible.template import Templar, trust_as_template
 from ansible_collections.nomadic.lxc.plugins.plugin_utils._way import (
     LOCAL,
     SSH,
     HostBecome,
+    Templated,
     Way,
     _unless_turned_away,
     _without_line,
+    address_of,
+    host_become,
 )
 
-
-@pytest.fixture(autouse=True, scope="module")
-def plugins() -> None:
-    """What a command of Ansible does before it loads a plugin."""
-    init_plugin_loader()
+pytestmark = pytest.mark.usefixtures("plugin_loader")
 
 
 @pytest.fixture(autouse=True)
@@ -57,12 +56,64 @@ def test_the_variables_of_the_host_are_options_of_ssh() -> None:
     assert option(way, "private_key_file") == "/key"
     assert option(way, "timeout") == 7
     assert option(way, "use_tty") is False
-    assert set(way.variables) == {
-        "ansible_port",
-        "ansible_user",
-        "ansible_ssh_common_args",
-        "ansible_ssh_private_key_file",
+
+
+def templated(**variables: t.Any) -> Templated:
+    trusted = {name: trust_as_template(value) for name, value in variables.items()}
+    return Templated(trusted, Templar(variables=trusted))
+
+
+def test_a_variable_is_templated_when_it_is_asked_for_and_one_that_is_omitted_is_not_there() -> None:
+    variables = templated(who="a{{ 'b' }}", what="{{ nothing.there }}", where="{{ omit }}")
+    assert variables.get("who") == "ab"
+    assert variables.get("where", "nowhere") == "nowhere"
+    assert variables.used == {"who": "ab"}
+    assert list(variables) == ["who", "what", "where"]
+    with pytest.raises(AnsibleError, match="what can't be used: .* undefined"):
+        variables.get("what")
+
+
+def test_a_way_uses_the_variables_that_lead_to_the_host_and_no_others() -> None:
+    led = {
+        "ansible_port": "22",
+        "ansible_user": "admin",
+        "ansible_become": "yes",
+        "ansible_become_flags": "-H",
+        "ansible_sudo_pass": "secret",
     }
+    variables = templated(**led, inventory_hostname="vm1", ansible_python_interpreter="{{ nothing }}")
+    Way(SSH, address_of("vm1", variables), variables, host_become(variables), PlayContext())
+    assert variables.used == led
+
+
+@pytest.mark.parametrize(
+    ("variables", "address"),
+    [
+        ({}, "vm1"),
+        ({"ansible_host": ""}, "vm1"),
+        ({"ansible_host": "192.0.2.7"}, "192.0.2.7"),
+        ({"ansible_host": "192.0.2.7", "ansible_ssh_host": "192.0.2.8"}, "192.0.2.8"),
+    ],
+)
+def test_where_a_host_is(variables: dict[str, t.Any], address: str) -> None:
+    assert address_of("vm1", variables) == address
+
+
+def test_what_is_said_of_become_wins_over_the_variables_of_the_host() -> None:
+    variables = {"ansible_become": "yes", "ansible_become_method": "su", "ansible_become_user": "other"}
+    assert host_become(variables) == HostBecome("su", "other", None, variables)
+    assert host_become(variables, True, "sudo", "root", "secret") == HostBecome("sudo", "root", "secret", variables)
+    assert host_become(variables, wanted=False) is None
+
+
+@pytest.mark.parametrize("said", [False, None, "no", ""])
+def test_nobody_becomes_another_unasked(said: t.Any) -> None:
+    assert host_become({"ansible_become": said}) is None
+
+
+def test_become_is_true_or_false() -> None:
+    with pytest.raises(AnsibleError, match="the host's ansible_become is 'maybe', which is neither true nor false"):
+        host_become({"ansible_become": "maybe"})
 
 
 def test_keywords_of_the_task_are_for_the_host() -> None:
