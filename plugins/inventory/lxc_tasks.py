@@ -32,6 +32,9 @@ options:
         C(ansible_ssh_common_args), C(ansible_become) and C(ansible_become_password). Jinja2 templates are allowed in them.
       - V(localhost), and a host with C(ansible_connection=local), is the controller. All others are reached by ssh.
       - If a host is in an inventory that was read before, its variables there count too. Those here win.
+      - A template can use the host's variables, C(inventory_hostname), C(inventory_hostname_short), C(inventory_dir),
+        C(inventory_file), C(group_names), C(groups) and C(ansible_playbook_python). There are no facts yet, nor variables of
+        playbooks. Only the variables that lead to a host are templated.
     type: dict
     required: true
   lxc_path:
@@ -57,6 +60,7 @@ options:
     description:
       - What to do about a host that gives no answer. With V(warning), its tasks are missing, and a warning says so. With
         V(error), it is an error.
+      - A host that can't be asked counts too, for instance since a variable that leads to it is undefined.
       - If no host at all gives an answer, it is an error in any case.
     type: str
     choices:
@@ -79,8 +83,9 @@ notes:
     C(lxc_host), the name of the host in O(hosts). In O(compose), O(groups), O(keyed_groups), O(filters) and O(hostname), the keys of
     C(lxc_task), such as C(state), are variables, too.
   - A task that does not run is in the inventory, but can not be entered. Filter by C(state) if you run plays inside.
-  - The hosts themselves are not added to the inventory. If a host is in it already, its tasks refer to it by name. Otherwise
-    they have copies of its connection variables.
+  - The hosts themselves are not added to the inventory. If a host is in it already, and O(hosts) has no variables for it, its
+    tasks refer to it by name alone, and its variables count as a play finds them. Otherwise the tasks have copies of the
+    variables that led to it, for C(become) too, in C(ansible_lxc_attach_host_variables).
   - A cache holds answers of hosts only, and passwords never.
 seealso:
   - plugin: nomadic.lxc.lxc_attach
@@ -131,25 +136,46 @@ cache_timeout: 600
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 import typing as t
+from dataclasses import dataclass
 from pathlib import Path
 
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.inventory.helpers import get_group_vars
-from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.inventory.host import Host
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible.template import Templar
 from ansible.utils.vars import combine_vars
 from ansible_collections.nomadic.lxc.plugins.plugin_utils import _ask
-from ansible_collections.nomadic.lxc.plugins.plugin_utils._way import KINDS, LOCAL, SSH, HostBecome, Way
+from ansible_collections.nomadic.lxc.plugins.plugin_utils._way import (
+    KINDS,
+    LOCAL,
+    SSH,
+    Templated,
+    Way,
+    address_of,
+    host_become,
+)
 
 Variables = dict[str, t.Any]
 Answer = dict[str, t.Any]
+Faults = dict[str, str]
 
 SUFFIXES = (".lxc_tasks.yml", ".lxc_tasks.yaml")
 CONNECTION = "nomadic.lxc.lxc_attach"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A host to ask: the way to it, where its containers are, and the variables that lead inside any of its tasks."""
+
+    way: Way
+    lxc_path: str | None
+    inside: Variables
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: ignore[misc] # Ansible declares no types
@@ -165,34 +191,61 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         """Fill the inventory."""
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
-        hosts = self._hosts()
-        answers = self._answers(hosts, self.get_cache_key(path), cache)
+        hosts, faults = self._hosts(path)
+        answers = self._answers(hosts, faults, self.get_cache_key(path), cache)
         for name, answer in answers.items():
             for warning in answer["warnings"]:
                 self.display.warning(f"{name}: {warning}")
             for task in answer["tasks"]:
                 self._add(name, hosts[name], task)
 
-    def _hosts(self) -> dict[str, Variables]:
-        """The hosts with all their variables, templated."""
-        given = self.get_option("hosts")
-        if not given:
+    def _hosts(self, source: str) -> tuple[dict[str, Asked], Faults]:
+        """The hosts by name, and why others can't be asked. Raises AnsibleParserError."""
+        if not self.get_option("hosts"):
             raise AnsibleParserError("nomadic.lxc.lxc_tasks: hosts names no host")
-        hosts = {}
-        for name, variables in given.items():
-            if not isinstance(variables or {}, dict):
+        hosts: dict[str, Asked] = {}
+        faults: Faults = {}
+        for key, given in self.get_option("hosts").items():
+            name = str(key)
+            if not isinstance(given or {}, dict):
                 raise AnsibleParserError(f"nomadic.lxc.lxc_tasks: the variables of the host '{name}' are no dict")
-            merged: Variables = {}
-            known = self.inventory.get_host(str(name)) if str(name) in self.inventory.hosts else None
-            if known is not None:
-                merged = combine_vars(get_group_vars(known.get_groups()), known.get_vars())
-            merged = combine_vars(merged, variables or {})
-            self.templar.available_variables = merged
-            hosts[str(name)] = {key: self.templar.template(value) for key, value in merged.items()}
-        return hosts
+            try:
+                hosts[name] = self._host(name, given or {}, source)
+            except AnsibleError as error:
+                faults[name] = str(error)
+        return hosts, faults
 
-    def _answers(self, hosts: t.Mapping[str, Variables], key: str, may_use_cache: bool) -> dict[str, Answer]:
-        """The answers by host, from the cache where they are there; those of hosts that were asked are put into it."""
+    def _host(self, name: str, given: Variables, source: str) -> Asked:
+        """One host. Raises AnsibleError where its variables can't be used."""
+        is_known = name in self.inventory.hosts
+        theirs = self._variables_of_known(name) if is_known else _variables_of_unknown(name, source)
+        own = {"ansible_playbook_python": sys.executable, "groups": self.inventory.get_groups_dict()}
+        all_variables = combine_vars(combine_vars(theirs, given), own)
+        variables = Templated(all_variables, Templar(loader=self.loader, variables=all_variables))
+        kind = _kind(name, variables)
+        way = Way(kind, address_of(name, variables), variables, host_become(variables), PlayContext())
+        inside: Variables = {
+            "ansible_connection": CONNECTION,
+            "ansible_lxc_attach_host": name,
+            "ansible_lxc_attach_via": kind,
+        }
+        if given or not is_known:
+            # By its name alone, one would not find what led to it.
+            inside["ansible_lxc_attach_host_variables"] = dict(variables.used)
+        return Asked(way, variables.get("ansible_lxc_attach_path") or self.get_option("lxc_path"), inside)
+
+    def _variables_of_known(self, name: str) -> Variables:
+        """The variables of a host of the inventory."""
+        host = self.inventory.get_host(name)
+        return t.cast(Variables, combine_vars(get_group_vars(host.get_groups()), host.get_vars()))
+
+    def _answers(
+        self, hosts: t.Mapping[str, Asked], faults: Faults, key: str, may_use_cache: bool
+    ) -> dict[str, Answer]:
+        """The answers by host, from the cache where they are there; those of hosts that were asked are put into it.
+
+        ``faults``: why other hosts can't be asked. Raises AnsibleParserError where a host that gives no answer is an error.
+        """
         caching = self.get_option("cache")
         answers: dict[str, Answer] = {}
         if caching and may_use_cache:
@@ -200,8 +253,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
                 answers = {name: answer for name, answer in self._cache[key].items() if name in hosts}
             except KeyError:
                 pass
-        fresh, faults = self._ask({name: hosts[name] for name in hosts if name not in answers})
-        for name, fault in faults.items():
+        fresh, silent = self._ask({name: hosts[name] for name in hosts if name not in answers})
+        for name, fault in {**faults, **silent}.items():
             message = f"nomadic.lxc.lxc_tasks: no answer from the host '{name}': {fault}"
             if self.get_option("unreachable") == "error" or not (answers or fresh):
                 raise AnsibleParserError(message)
@@ -211,27 +264,19 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             self._cache[key] = answers
         return {name: answers[name] for name in hosts if name in answers}
 
-    def _ask(self, hosts: t.Mapping[str, Variables]) -> tuple[dict[str, Answer], dict[str, str]]:
+    def _ask(self, hosts: t.Mapping[str, Asked]) -> tuple[dict[str, Answer], Faults]:
         """Ask hosts side by side: their answers, and why the others gave none."""
         answers: dict[str, Answer] = {}
-        faults: dict[str, str] = {}
-        # The plugins are loaded here: Ansible's loader is not made for threads.
-        ways: list[tuple[str, Way, str | None]] = []
-        for name, variables in hosts.items():
-            try:
-                path = variables.get("ansible_lxc_attach_path") or self.get_option("lxc_path")
-                ways.append((name, _way(name, variables), path))
-            except AnsibleError as error:
-                faults[name] = str(error)
+        faults: Faults = {}
         seats = threading.Semaphore(max(1, self.get_option("workers")))
         timeout = self.get_option("timeout")
 
-        def ask(name: str, way: Way, path: str | None) -> None:
+        def ask(name: str, host: Asked) -> None:
             mark = _ask.new_mark()
             try:
                 with seats:
                     began[name] = time.monotonic()
-                    result = way.run(_ask.command_line(), _ask.program({"lxc_path": path}, mark))
+                    result = host.way.run(_ask.command_line(), _ask.program({"lxc_path": host.lxc_path}, mark))
                 tasks, warnings = _ask.read(mark, *result)
                 answers[name] = {"tasks": tasks, "warnings": warnings}
             except (_ask.AskError, AnsibleError) as error:
@@ -241,7 +286,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
 
         began: dict[str, float] = {}
         # Threads that hang must not keep Ansible from its end.
-        threads = {way[0]: threading.Thread(target=ask, args=way, daemon=True) for way in ways}
+        threads = {name: threading.Thread(target=ask, args=(name, host), daemon=True) for name, host in hosts.items()}
         for thread in threads.values():
             thread.start()
         for name, thread in threads.items():
@@ -254,28 +299,30 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
                 faults[name] = f"it took longer than {timeout} s"
         return {name: answers[name] for name in hosts if name in answers and name not in faults}, dict(faults)
 
-    def _add(self, host: str, variables: Variables, task: Variables) -> None:
+    def _add(self, host_name: str, host: Asked, task: Variables) -> None:
         """Add the inventory host of one task, if the filters keep it."""
         strict = self.get_option("strict")
-        own = {**task, "lxc_task": task, "lxc_host": host}
+        own = {**task, "lxc_task": task, "lxc_host": host_name}
         if not self._is_kept(own, strict):
             return
-        name = self._name(host, variables, own)
+        name = self._name(host_name, host.way.kind, own)
         if name in self.inventory.hosts and "lxc_task" in self.inventory.get_host(name).get_vars():
             raise AnsibleParserError(
                 f"nomadic.lxc.lxc_tasks: two tasks have the name '{name}': give them names of their own by hostname"
             )
         self.inventory.add_host(name)
         for key, value in {
-            **_connection(host, variables, task, self._is_known(host)),
+            **host.inside,
+            "ansible_lxc_attach_container": task["container_name"],
+            "ansible_lxc_attach_path": task["lxc_path"],
             "lxc_task": task,
-            "lxc_host": host,
+            "lxc_host": host_name,
         }.items():
             self.inventory.set_variable(name, key, value)
         alloc = task["alloc_id"]
         for group in [
             "lxc_tasks",
-            f"lxc_host_{host}",
+            f"lxc_host_{host_name}",
             f"lxc_state_{task['state']}",
             f"lxc_alloc_{alloc}" if alloc else None,
         ]:
@@ -285,14 +332,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         self._add_host_to_composed_groups(self.get_option("groups"), own, name, strict=strict)
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), own, name, strict=strict)
 
-    def _is_known(self, host: str) -> bool:
-        return host in self.inventory.hosts
-
-    def _name(self, host: str, variables: Variables, own: Variables) -> str:
+    def _name(self, host: str, kind: str, own: Variables) -> str:
         """The inventory name of a task."""
         expression = self.get_option("hostname")
         if expression is None:
-            return str(own["container_name"]) + ("" if _kind(host, variables) == LOCAL else f".{host}")
+            return str(own["container_name"]) + ("" if kind == LOCAL else f".{host}")
         try:
             name = self._compose(expression, own)
         except Exception as error:  # pylint: disable=broad-except # a user's template raises what it likes
@@ -333,46 +377,14 @@ def _end_children(thread: threading.Thread) -> None:
             os.kill(int(child), signal.SIGTERM)
 
 
-def _kind(host: str, variables: Variables) -> str:
+def _variables_of_unknown(name: str, source: str) -> Variables:
+    """What Ansible says of a host that no inventory has, as if the file ``source`` was the first to name it."""
+    return {**Host(name).get_vars(), "inventory_file": source, "inventory_dir": str(Path(source).parent)}
+
+
+def _kind(host: str, variables: t.Mapping[str, t.Any]) -> str:
     """Which connection plugin leads to a host. Raises AnsibleError."""
     wanted = str(variables.get("ansible_connection", LOCAL if host == "localhost" else SSH))
     if wanted not in KINDS:
         raise AnsibleError(f"its ansible_connection is '{wanted}': only local and ssh lead to a host of containers")
     return KINDS[wanted]
-
-
-def _way(host: str, variables: Variables) -> Way:
-    become = None
-    if boolean(variables.get("ansible_become") or False):
-        become = HostBecome(
-            method=variables.get("ansible_become_method") or "sudo",
-            user=variables.get("ansible_become_user") or "root",
-            variables=variables,
-        )
-    address = str(variables.get("ansible_ssh_host") or variables.get("ansible_host") or host)
-    return Way(_kind(host, variables), address, variables, become, PlayContext())
-
-
-def _connection(host: str, variables: Variables, task: Variables, known: bool) -> Variables:
-    """The variables by which Ansible gets inside a task. ``known``: the host is in the inventory, with its own variables."""
-    kind = _kind(host, variables)
-    found = {
-        "ansible_connection": CONNECTION,
-        "ansible_lxc_attach_container": task["container_name"],
-        "ansible_lxc_attach_path": task["lxc_path"],
-        "ansible_lxc_attach_via": kind,
-    }
-    if known:
-        found["ansible_lxc_attach_host"] = host
-    elif kind == SSH:
-        found["ansible_lxc_attach_host"] = str(
-            variables.get("ansible_ssh_host") or variables.get("ansible_host") or host
-        )
-        found.update(_way(host, variables).variables)
-    if boolean(variables.get("ansible_become") or False):
-        found["ansible_lxc_attach_host_become"] = True
-        for own, theirs in (("user", ["user"]), ("method", ["method"]), ("password", ["password", "pass"])):
-            for name in theirs:
-                if variables.get(f"ansible_become_{name}") is not None:
-                    found[f"ansible_lxc_attach_host_become_{own}"] = variables[f"ansible_become_{name}"]
-    return found

@@ -133,12 +133,12 @@ class Way:
         )
         # Those of the variables that say how the plugin reaches a host, and not which host.
         names = C.config.get_plugin_vars("connection", self._connection._load_name)
-        self.variables = _given(variables, [name for name in names if name not in ADDRESS_VARIABLES])
+        chosen = _given(variables, [name for name in names if name not in ADDRESS_VARIABLES])
         # With a terminal, output is not what was printed: newlines change, and stderr is mixed in. Ansible's local plugin gives
         # a command one without pipelining, and would take away what was printed before a prompt.
         direct: dict[str, t.Any] = {"pipelining": True}
         direct.update({"host": address, "use_tty": False} if kind == SSH else {"become_strip_preamble": False})
-        self._connection.set_options(task_keys=dict(task_keys or {}), var_options=self.variables, direct=direct)
+        self._connection.set_options(task_keys=dict(task_keys or {}), var_options=chosen, direct=direct)
         # As Ansible has it: nobody becomes who they are.
         user = getpass.getuser() if kind == LOCAL else self._connection.get_option("remote_user")
         same = become is not None and become.user == user and not C.BECOME_ALLOW_SAME_USER
