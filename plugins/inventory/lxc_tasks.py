@@ -31,7 +31,8 @@ options:
       - The hosts, each with its connection variables, as in an inventory, such as C(ansible_host), C(ansible_user), C(ansible_port),
         C(ansible_ssh_common_args), C(ansible_become) and C(ansible_become_password). Jinja2 templates are allowed in them.
       - V(localhost), and a host with C(ansible_connection=local), is the controller. All others are reached by ssh.
-      - If a host is in an inventory that was read before, its variables there count too. Those here win.
+      - If a host is in an inventory that was read before, its variables there count too, and so do those in C(group_vars) and
+        C(host_vars) beside that inventory, or beside this file. Those here win.
       - A template can use the host's variables, C(inventory_hostname), C(inventory_hostname_short), C(inventory_dir),
         C(inventory_file), C(group_names), C(groups) and C(ansible_playbook_python). There are no facts yet, nor variables of
         playbooks. Only the variables that lead to a host are templated.
@@ -144,12 +145,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible.errors import AnsibleError, AnsibleParserError
-from ansible.inventory.helpers import get_group_vars
+from ansible.inventory.helpers import get_group_vars, sort_groups
 from ansible.inventory.host import Host
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.template import Templar
 from ansible.utils.vars import combine_vars
+from ansible.vars.plugins import get_vars_from_inventory_sources
 from ansible_collections.nomadic.lxc.plugins.plugin_utils import _ask
 from ansible_collections.nomadic.lxc.plugins.plugin_utils._way import (
     KINDS,
@@ -218,7 +220,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
     def _host(self, name: str, given: Variables, source: str) -> Asked:
         """One host. Raises AnsibleError where its variables can't be used."""
         is_known = name in self.inventory.hosts
-        theirs = self._variables_of_known(name) if is_known else _variables_of_unknown(name, source)
+        theirs = self._variables_of_known(name, source) if is_known else _variables_of_unknown(name, source)
         own = {"ansible_playbook_python": sys.executable, "groups": self.inventory.get_groups_dict()}
         all_variables = combine_vars(combine_vars(theirs, given), own)
         variables = Templated(all_variables, Templar(loader=self.loader, variables=all_variables))
@@ -234,10 +236,27 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             inside["ansible_lxc_attach_host_variables"] = dict(variables.used)
         return Asked(way, variables.get("ansible_lxc_attach_path") or self.get_option("lxc_path"), inside)
 
-    def _variables_of_known(self, name: str) -> Variables:
-        """The variables of a host of the inventory."""
-        host = self.inventory.get_host(name)
-        return t.cast(Variables, combine_vars(get_group_vars(host.get_groups()), host.get_vars()))
+    def _variables_of_known(self, name: str, source: str) -> Variables:
+        """The variables of a host of the inventory, as a play would find them. Raises AnsibleError."""
+        host, everybody = self.inventory.get_host(name), self.inventory.groups["all"]
+        groups = sort_groups([group for group in host.get_groups() if group is not everybody])
+        sources = [*self.inventory.processed_sources, source]
+
+        def files(entities: list[t.Any]) -> Variables:
+            return t.cast(Variables, get_vars_from_inventory_sources(self.loader, sources, entities, "all"))
+
+        found: Variables = {}
+        # Ansible's order. That all hosts are in the group all is not yet in the inventory while it is read.
+        for part in (
+            everybody.get_vars(),
+            get_group_vars(groups),
+            files([everybody]),
+            files(groups),
+            host.get_vars(),
+            files([host]),
+        ):
+            found = combine_vars(found, part)
+        return found
 
     def _answers(
         self, hosts: t.Mapping[str, Asked], faults: Faults, key: str, may_use_cache: bool

@@ -201,6 +201,44 @@ def test_variables_that_can_not_be_used_are_the_fault_of_their_host(
         place.read({"vm1": variables})
 
 
+@pytest.mark.parametrize(
+    ("file", "user"),
+    [
+        ("hosts", "all"),
+        ("group_vars__all", "all file"),
+        ("group_vars__vms", "group file"),
+        ("host_vars__vm1", "host file"),
+        ("given", "given"),
+    ],
+)
+def test_the_variables_of_a_known_host_count_in_the_order_of_ansible(place: Place, file: str, user: str) -> None:
+    files: dict[str, t.Any] = {
+        "hosts": {"all": {"vars": {"ansible_user": "all"}}, "vms": {"hosts": {"vm1": {}}}},
+        "group_vars__all": {"ansible_user": "all file"},
+        "group_vars__vms": {"ansible_user": "group file"},
+        "host_vars__vm1": {"ansible_user": "host file"},
+        "given": {},
+    }
+    for name, content in files.items():
+        place.write(**{name: content})
+        if name == file:
+            break
+    inventory = place.read({"vm1": {"ansible_user": "given"} if file == "given" else {}}, "hosts")
+    assert led(place.ways["vm1"])["user"] == user
+    assert led(enter(inventory, "web.vm1")) == led(place.ways["vm1"])
+
+
+def test_the_variables_of_a_host_win_over_the_files_of_its_groups(place: Place) -> None:
+    place.write(
+        hosts={"aaa": {"vars": {"ansible_port": 7}, "hosts": {"vm1": {"ansible_user": "host"}}}, "all": {}},
+        group_vars__aaa={"ansible_user": "group file"},
+        group_vars__all={"ansible_user": "all file"},
+    )
+    inventory = place.read({"vm1": {}}, "hosts")
+    assert led(place.ways["vm1"]) == {"kind": "ssh", "address": "vm1", "user": "host", "port": 7, "become": None}
+    assert led(enter(inventory, "web.vm1")) == led(place.ways["vm1"])
+
+
 def test_a_known_host_is_referred_to_by_its_name_alone(place: Place) -> None:
     place.write(hosts={"vms": {"hosts": {"vm1": {"ansible_become": True, "ansible_become_password": "secret"}}}})
     inventory = place.read({"vm1": {}}, "hosts")
