@@ -13,7 +13,6 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _ids,
     _names,
     _observed,
-    _record,
     _refusals,
     _spec,
     _states,

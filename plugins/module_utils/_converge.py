@@ -29,7 +29,6 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _view,
 )
 
-
 # What a call in check mode notes of images: the directory of a container that would not stand on its image any more, and the
 # id of an image that a container would be made on.
 LEAVES = "leaves its image"

@@ -35,10 +35,8 @@ def _bridge(link: str | None, found: str | None) -> list[str]:
     if found == _network.DOWN:
         return [f"network_link: {link} is down on this host: run `ip link set {link} up`"]
     if found == _network.NO_BRIDGE:
-        return [
-            f"network_link: {link} is an interface of this host, but no bridge: name one, or make one,"
-            " with `ip link add NAME type bridge` say"
-        ]
+        told = f"network_link: {link} is an interface of this host, but no bridge: name one, or make one"
+        return [f"{told}, with `ip link add NAME type bridge` say"]
     run = (
         "run the role nomadic.lxc.lxc_host, or, with USE_LXC_BRIDGE=true in lxc-net's settings,"
         " `systemctl enable lxc-net && systemctl restart lxc-net`, or name another bridge"

@@ -8,7 +8,14 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_text, _network, _proc, _record, _states, _volumes
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _cgroup_text,
+    _network,
+    _proc,
+    _record,
+    _states,
+    _volumes,
+)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def identity(directory: str) -> str:
     """
     import fcntl
 
-    descriptor = os.open(directory, _DIRECTORY)
+    descriptor = os.open(directory, DIRECTORY)
     try:
         generation = b""
         with contextlib.suppress(OSError):

@@ -128,8 +128,9 @@ def test_a_clone_has_a_root_a_name_and_an_address_of_its_own() -> None:
         ("lxc.rootfs.path = overlay:/var/lib/lxc/base/rootfs:/var/lib/lxc/web/delta\n", None),
         ("lxc.rootfs.path = overlayfs:/x/.nomadic-lxc-images/a-1/rootfs:/x/web/overlay/delta\n", "a-1"),
         (
-            "# lxc.rootfs.path = overlay:/x/.nomadic-lxc-images/a-1/rootfs:/x/web/overlay/delta\n"
-            "lxc.rootfs.path = overlay:/x/.nomadic-lxc-images/b-2/rootfs:/x/web/overlay/delta\n",
+            "".join(
+                f"{lead}lxc.rootfs.path = overlay:{IMAGES}/{it}/rootfs:/x\n" for lead, it in [("#", "a-1"), ("", "b-2")]
+            ),
             "b-2",
         ),
         (f"lxc.rootfs.path = dir:{IMAGES}/a-1/rootfs\n", None),

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils._tree import (
-    identity,
     RealPath,
+    identity,
     own_directory,
     read_text,
     removable,
