@@ -86,7 +86,8 @@ notes:
   - A task that does not run is in the inventory, but can not be entered. Filter by C(state) if you run plays inside.
   - The hosts themselves are not added to the inventory. If a host is in it already, and O(hosts) has no variables for it, its
     tasks refer to it by name alone, and its variables count as a play finds them. Otherwise the tasks have copies of the
-    variables that led to it, for C(become) too, in C(ansible_lxc_attach_host_variables).
+    variables that led to it, for C(become) too, in C(ansible_lxc_attach_host_variables). Passwords among them are what
+    C(ansible-inventory) shows, as of any host.
   - A cache holds answers of hosts only, and passwords never.
 seealso:
   - plugin: nomadic.lxc.lxc_attach

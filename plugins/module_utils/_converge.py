@@ -133,7 +133,7 @@ def _images_foreseen(plan: _steps.Plan, spec: _spec.TaskSpec, notes: _notes.Note
     for step in plan.steps:
         if isinstance(step, (_steps.Destroy, _steps.SetAside)):
             notes.note(LEAVES, os.path.join(spec.lxc_path, spec.container_name))
-        elif isinstance(step, _steps.Clone):
+        elif isinstance(step, _steps.Clone) and step.recipe.id not in notes.all_of(CLONES):
             notes.note(CLONES, step.recipe.id)
         elif isinstance(step, _steps.BuildImage) and not notes.first(f"build {step.recipe.id}"):
             spared.append(step)

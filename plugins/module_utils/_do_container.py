@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _config,
+    _config_lines,
     _do_image,
     _errors,
     _ids,
@@ -150,13 +151,13 @@ def destroy(work: _work.Work, _step: _steps.Destroy) -> None:
     """Remove the container with its root file system, and what liblxc leaves of its directory."""
     # One that liblxc calls ephemeral went when it was stopped.
     if os.path.lexists(work.runtime.config_file(work.name)):
-        rootfs = os.path.join(work.directory, "rootfs")
-        whole = _names_in(rootfs)
+        root = _root_in(_tree.read_text(work.runtime.config_file(work.name)) or "")
+        whole = _names_in(root)
         try:
             work.runtime.destroy(work.name)
-        except _errors.LxcTaskError:
-            if _names_in(rootfs) != whole:
-                work.keep("part of the container is removed already, so it is not started again")
+        except BaseException:
+            if whole is None or _names_in(root) != whole:
+                work.keep("part of the container may be removed already, so it is not started again")
             raise
     work.keep("the container is removed already, and the next run removes what is left")
     directory = work.directory
@@ -164,6 +165,12 @@ def destroy(work: _work.Work, _step: _steps.Destroy) -> None:
         _tree.remove(directory, _mounts.read_mount_points())
     # A monitor that was killed has left the container's own cgroup too.
     work.runtime.sweep(work.name, payload=True)
+
+
+def _root_in(config: str) -> str:
+    """Where the files of a container's own are: of an overlay, its upper directory."""
+    paths = [value for key, value in _config_lines.parse(config) if key == "lxc.rootfs.path"]
+    return paths[-1].rpartition(":")[2] if paths else ""
 
 
 def _names_in(directory: str) -> list[str] | None:
@@ -251,7 +258,7 @@ def restore_former(work: _work.Work, _step: _steps.RestoreFormer) -> None:
 
 def drop_aside(work: _work.Work, _step: _steps.DropAside) -> None:
     """Remove the container that was set aside."""
-    work.keep("all else is done, and the next run removes what is left of the former container")
+    work.keep("nothing is undone, and the next run removes what is left of the former container")
     aside = _names.aside_directory(work.spec.lxc_path, work.name)
     # Without its record it is never put back, however far the removal comes.
     _work.unlink(os.path.join(aside, _record.FILE))

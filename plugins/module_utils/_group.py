@@ -63,10 +63,14 @@ class Row:
     @property
     def clear(self) -> bool:
         """Whether it says which container it means."""
-        if self.params["handle"] is not None:
-            return self._parsed is not None
-        name = self.params["name"]
-        return name is not None and not _names.name_faults(name, self.params["alloc_id"])
+        name, alloc_id = self.params["name"], self.params["alloc_id"]
+        named = name is not None and not _names.name_faults(name, alloc_id)
+        if self.params["handle"] is None:
+            return named
+        handle = self._parsed
+        if handle is None or name is None:
+            return handle is not None
+        return named and _names.container_name(name, alloc_id) == handle.container_name
 
     @property
     def handle_path(self) -> str | None:
@@ -180,7 +184,7 @@ def _exclusive_faults(rows: t.Sequence[Row], params: Params) -> list[str]:
     if params["alloc_id"] is None:
         return ["exclusive needs alloc_id: it removes the tasks of that alloc which are not in the list"]
     unclear = [
-        f"exclusive: {_told(row)} names no container, and all of the alloc that are not named would be removed: correct it"
+        f"exclusive: {_told(row)} does not name one container, and all of the alloc that are not named would be removed: correct it"
         for row in rows
         if not row.clear
     ]

@@ -12,8 +12,9 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import _tree
 _SIOCGIFFLAGS, _IFF_UP = 0x8913, 1  # linux/sockios.h, linux/if.h
 _SIOCETHTOOL, _ETHTOOL_GDRVINFO = 0x8946, 3  # linux/sockios.h, linux/ethtool.h
 _DRVINFO = "I32s160x"  # the command, the driver, and 160 bytes more
-# What liblxc can attach a container to (network.c, lxc_bridge_attach).
-_BRIDGES = (b"bridge", b"openvswitch")
+# The drivers of what liblxc can attach a container to (network.c, lxc_bridge_attach): Open vSwitch has one of its own in the
+# kernel, and the kernel's tun where it switches itself.
+_BRIDGES = (b"bridge", b"openvswitch", b"tun")
 
 # What an interface is to a container that shall be attached to it.
 UP = "up"
@@ -36,13 +37,13 @@ def bridge(name: str) -> str | None:
             answer = fcntl.ioctl(asking, _SIOCGIFFLAGS, struct.pack("16sH14x", os.fsencode(name), 0))
         except OSError:
             return None
-        if _driver(asking.fileno(), name) not in _BRIDGES:
+        if _driver(asking.fileno(), name) not in (None, *_BRIDGES):
             return NO_BRIDGE
     return UP if struct.unpack_from("H", answer, 16)[0] & _IFF_UP else DOWN
 
 
-def _driver(asking: int, name: str) -> bytes:
-    """The driver of an interface, of which a bridge has one; empty where it has none."""
+def _driver(asking: int, name: str) -> bytes | None:
+    """The driver of an interface, of which a bridge has one: empty where it has none, None where it can't be asked for."""
     import array
     import errno
     import fcntl
@@ -52,9 +53,7 @@ def _driver(asking: int, name: str) -> bytes:
     try:
         fcntl.ioctl(asking, _SIOCETHTOOL, struct.pack("16sP16x", os.fsencode(name), info.buffer_info()[0]))
     except OSError as error:
-        if error.errno == errno.EOPNOTSUPP:
-            return b""
-        raise
+        return b"" if error.errno == errno.EOPNOTSUPP else None
     return bytes(struct.unpack(_DRVINFO, info)[1]).rstrip(b"\0")
 
 

@@ -17,6 +17,8 @@ class Notes:
         self._file = os.memfd_create("notes")
         # What two processes write at a time comes one behind the other.
         fcntl.fcntl(self._file, fcntl.F_SETFL, os.O_APPEND)
+        self._read = 0
+        self._told: dict[str, list[str]] = {}
 
     def note(self, what: str, words: str) -> None:
         """Tell all."""
@@ -29,10 +31,14 @@ class Notes:
 
     def all_of(self, what: str) -> list[str]:
         """All that was told of this, in order."""
-        text = os.pread(self._file, os.fstat(self._file).st_size, 0)
+        text = os.pread(self._file, os.fstat(self._file).st_size - self._read, self._read)
         # Another may be in the middle of a line.
         whole = text[: text.rfind(b"\n") + 1]
-        return [words for about, words in map(json.loads, whole.splitlines()) if about == what]
+        self._read += len(whole)
+        for line in whole.splitlines():
+            about, words = json.loads(line)
+            self._told.setdefault(about, []).append(words)
+        return self._told.get(what, [])
 
     def first(self, what: str) -> bool:
         """Whether nobody has asked for this before."""

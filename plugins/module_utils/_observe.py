@@ -39,6 +39,8 @@ def _is_marked(lxc_path: str, name: str, directory: str) -> bool:
         return mark == _tree.identity(directory)
     except FileNotFoundError:
         return True
+    except OSError:
+        return False  # no directory
 
 
 def adopt(spec: _spec.TaskSpec, record: _record.Record | None) -> _spec.TaskSpec:

@@ -48,10 +48,10 @@ def _planned(spec: _spec.TaskSpec, seen: _observed.Observed, declared: _options.
 
 def _drops_last(plan: _steps.Plan) -> _steps.Plan:
     """What is left of a former container goes when all else is done, which it must not keep from being done; but before another
-    takes its place.
+    takes its place, and before the one goes for which it would be taken.
     """
     drops = tuple(step for step in plan.steps if isinstance(step, _steps.DropAside))
-    if not drops or any(isinstance(step, _steps.SetAside) for step in plan.steps):
+    if not drops or any(isinstance(step, (_steps.SetAside, _steps.Destroy)) for step in plan.steps):
         return plan
     return replace(plan, steps=(*(step for step in plan.steps if step not in drops), *drops))
 

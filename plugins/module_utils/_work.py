@@ -26,7 +26,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
 @dataclass
 class Work:
     """``seen`` is what was before the first step; ``record`` follows the steps. ``undo``: words and deed, newest last.
-    ``stands``: what was done and can't be taken back, in words.
+    ``stands``: what was done last, and can't be taken back, in words.
     """
 
     spec: _spec.TaskSpec
@@ -50,6 +50,7 @@ class Work:
     def then(self, words: str, undo: t.Callable[[], None]) -> None:
         """Know how to take back what is about to be done, or was."""
         self.undo.append((words, undo))
+        self.stands = None
 
     def keep(self, words: str) -> None:
         """Take back nothing of what was done until now."""

@@ -174,6 +174,7 @@ def test_a_fault_of_one_task_is_not_of_the_group() -> None:
         ({"name": "x" * 70}, "'xxx"),
         ({"handle": "{"}, "the handle of {"),
         ({"handle": '{"ContainerName":"db-a1"}'}, "the handle of {"),
+        ({"name": "db", "handle": '{"ContainerName":"old-a1","LxcPath":"/lxc"}'}, "the handle of old-a1"),
     ],
 )
 def test_with_exclusive_it_must_be_clear_which_tasks_stay(unclear: dict[str, t.Any], told: str) -> None:

@@ -848,7 +848,7 @@ def test_a_removed_directory_is_made_again() -> None:
             1,
         ),
         ({}, {"secrets_exist": False}, ["destroy"], 0),
-        ({}, {"aside": True}, ["destroy", "remove secrets", "remove the former container"], 0),
+        ({}, {"aside": True}, ["remove the former container", "destroy", "remove secrets"], 0),
     ],
 )
 def test_absent(given: Given, seen: Given, actions: list[str], warned: int) -> None:
