@@ -42,6 +42,11 @@ def parse(text: str, wanted: t.Pattern[str] | None = None) -> list[Pair]:
     return list(_parse(text, wanted))
 
 
+def last(lines: t.Iterable[Pair], key: str) -> str | None:
+    """The value that counts of a key which has one: the last. None where the key does not stand there."""
+    return dict(lines).get(key)
+
+
 @functools.lru_cache(maxsize=8)
 def _parse(text: str, wanted: t.Pattern[str] | None) -> tuple[Pair, ...]:
     """A look at one container asks several times for the same."""

@@ -169,8 +169,7 @@ def destroy(work: _work.Work, _step: _steps.Destroy) -> None:
 
 def _root_in(config: str) -> str:
     """Where the files of a container's own are: of an overlay, its upper directory."""
-    paths = [value for key, value in _config_lines.parse(config) if key == "lxc.rootfs.path"]
-    return paths[-1].rpartition(":")[2] if paths else ""
+    return (_config_lines.last(_config_lines.parse(config), "lxc.rootfs.path") or "").rpartition(":")[2]
 
 
 def _names_in(directory: str) -> list[str] | None:

@@ -114,8 +114,7 @@ def image_in(config: str) -> str | None:
     """The id of the image on which the container with this configuration stands; None if it stands on none."""
     if DIRECTORY not in config:
         return None
-    paths = [value for key, value in _config_lines.parse(config) if key == "lxc.rootfs.path"]
-    match = _LOWER.search(paths[-1]) if paths else None
+    match = _LOWER.search(_config_lines.last(_config_lines.parse(config), "lxc.rootfs.path") or "")
     return None if match is None else match[1]
 
 

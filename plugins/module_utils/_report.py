@@ -68,5 +68,4 @@ def mounts_in(lines: t.Sequence[_config_lines.Pair]) -> list[dict[str, t.Any]]:
 
 def network_mode_in(lines: t.Sequence[_config_lines.Pair]) -> str | None:
     """The network mode of a configuration; None for a kind of network that the option does not have."""
-    kinds = [value for key, value in lines if key == "lxc.net.0.type"]
-    return _MODES.get(kinds[-1]) if kinds else None
+    return _MODES.get(_config_lines.last(lines, "lxc.net.0.type") or "")
