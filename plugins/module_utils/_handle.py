@@ -26,6 +26,16 @@ class Handle:
     kill_timeout: int | None = None
 
 
+def fault_beside(handle: Handle | None, name: str | None, alloc_id: str | None) -> str | None:
+    """What is wrong with a name and an alloc that are given with a handle, None for one that can't be read; None if nothing is."""
+    if name is None:
+        given = "alloc_id is given without name, and the handle names the container already: leave it out"
+        return None if alloc_id is None else given
+    if handle is None or _names.container_name(name, alloc_id) == handle.container_name:
+        return None
+    return f"name and alloc_id say another container than the handle, {handle.container_name!r}: give one of both"
+
+
 def render_handle(handle: Handle) -> str:
     """The JSON that Go's json.Marshal makes of the driver's struct: keys in this order, no spaces."""
     fields = {

@@ -83,14 +83,9 @@ def parse_selection(params: Params) -> Selection:
     if faults:
         raise _errors.OptionsError(faults)
     handle = _handle.parse_handle(params["handle"]) if params["handle"] is not None else None
-    if handle is not None and name is None and alloc_id is not None:
-        raise _errors.OptionsError(
-            ["alloc_id is given without name, and the handle names the container already: leave it out"]
-        )
-    if handle is not None and name is not None and _names.container_name(name, alloc_id) != handle.container_name:
-        raise _errors.OptionsError(
-            [f"name and alloc_id say another container than the handle, {handle.container_name!r}: give one of both"]
-        )
+    fault = None if handle is None else _handle.fault_beside(handle, name, alloc_id)
+    if fault is not None:
+        raise _errors.OptionsError([fault])
     path = (
         handle.lxc_path if handle is not None else _names.normal_path(params["lxc_path"] or _liblxc.default_lxc_path())
     )

@@ -92,12 +92,9 @@ def parse_task(params: t.Mapping[str, t.Any], default_lxc_path: str) -> tuple[Ta
             faults.append("name is required unless handle is given")
         else:
             faults += _names.name_faults(params["name"], params["alloc_id"])
-    elif name is None and alloc_id is not None:
-        faults.append("alloc_id is given without name, and the handle names the container already: leave it out")
-    elif handle is not None and name is not None and container_name(name, alloc_id) != handle.container_name:
-        faults.append(
-            f"name and alloc_id say another container than the handle, {handle.container_name!r}: give one of both"
-        )
+    else:
+        fault = _handle.fault_beside(handle, name, alloc_id)
+        faults += [] if fault is None else [fault]
     faults += _across(values, asked)
     if faults and ((handle is None and name is None) or _names.name_faults(name, alloc_id)):
         return None, faults
