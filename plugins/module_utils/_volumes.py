@@ -141,12 +141,12 @@ def resolve(
     mounts: list[_entries.Mount] = []
     devices: list[str] = []
     taken = set(OWN)
-    given = [it for it in sources if not it.read_only and it.option != "devices" and not it.given.startswith("/")]
-    writable = [*own, *(real for real in (host[it.path].real for it in given) if _names.beneath(real, task_dir))]
+    outside = {} if volumes_enabled else {it: _outside_fault(it, host[it.path], task_dir) for it in sources}
+    written = [it for it in sources if not it.read_only and it.option != "devices" and outside.get(it) is None]
+    writable = [] if volumes_enabled else [*own, *(host[it.path].real for it in written)]
     for it in sources:
         source = host[it.path]
-        fault = None if volumes_enabled else _policy_fault(it, source, task_dir, writable)
-        fault = fault or _kind_fault(it, source)
+        fault = outside.get(it) or _swap_fault(it, source, writable) or _kind_fault(it, source)
         if fault is None and it.target in taken:
             fault = f"two mounts have the target '/{it.target}': give each its own"
         if fault is not None:
@@ -160,7 +160,8 @@ def resolve(
     return Resolved(tuple(mounts), tuple(devices)), faults
 
 
-def _policy_fault(it: Wanted, source: Source, task_dir: str, writable: t.Sequence[str]) -> str | None:
+def _outside_fault(it: Wanted, source: Source, task_dir: str) -> str | None:
+    """Why a source is not of the task's directory, or more of it than may be written."""
     if it.given.startswith("/"):
         return f"absolute bind-mount volume in config but '{ENABLED}' is false: '{it.given}'"
     if source.real != task_dir and not _names.beneath(source.real, task_dir):
@@ -170,6 +171,11 @@ def _policy_fault(it: Wanted, source: Source, task_dir: str, writable: t.Sequenc
             f"'{it.given}' is the task's directory, where the container could then swap local or secrets for a link to the"
             f" host, but '{ENABLED}' is false: make it read_only"
         )
+    return None
+
+
+def _swap_fault(it: Wanted, source: Source, writable: t.Sequence[str]) -> str | None:
+    """Why a source is not safe from the container. ``writable``: the directories that it can write."""
     for directory in writable:
         if any(_names.beneath(place, directory) for place in (*source.passed, source.real)):
             return (
