@@ -130,7 +130,7 @@ def _strangers(rows: t.Sequence[_group.Row], params: _group.Params, warnings: li
 
     A recreation that was cut off has left its task aside.
     """
-    path = os.path.normpath(params["lxc_path"] or _liblxc.default_lxc_path())
+    path = _lxc_path(params)
     meant = {row.container for row in rows}
     found: dict[str, _group.Row] = {}
     for place in (path, os.path.join(path, _names.ASIDE)):
@@ -149,6 +149,10 @@ def _strangers(rows: t.Sequence[_group.Row], params: _group.Params, warnings: li
             if row.container == name:
                 found[name] = row
     return list(found.values())
+
+
+def _lxc_path(params: _group.Params) -> str:
+    return os.path.normpath(params["lxc_path"] or _liblxc.default_lxc_path())
 
 
 def _names_in(directory: str) -> list[str]:
@@ -185,7 +189,7 @@ def _prune(params: _group.Params, foreseen: _notes.Notes | None) -> list[str]:
         return []
     from ansible_collections.nomadic.lxc.plugins.module_utils import _do_image
 
-    path = os.path.normpath(params["lxc_path"] or _liblxc.default_lxc_path())
+    path = _lxc_path(params)
     if foreseen is None:
         return _do_image.prune(path)
     leaving = [os.path.split(directory) for directory in foreseen.all_of(_converge.LEAVES)]
@@ -204,7 +208,7 @@ def _collected(
     failed = [row for row in results if row["error"] is not None]
     changed = [row for row in results if row["changed"]]
     warnings = [*warnings, *(f"{row['container_name']}: {it}" for row in results for it in row.pop("warnings", []))]
-    path = os.path.normpath(params["lxc_path"] or _liblxc.default_lxc_path())
+    path = _lxc_path(params)
     driver = _driver.fingerprint(_liblxc.version(), True, params["volumes_enabled"])
     # What a task is, the facts tell: Ansible looks several times at each value that a module returns.
     tasks = [row.pop("task") for row in results if "task" in row]
