@@ -28,6 +28,7 @@ TAKE: dict[type, t.Callable[[_work.Work, t.Any], None]] = {
     _steps.MakeDirectories: _do_directories.make_directories,
     _steps.MountSecrets: _do_directories.mount_secrets,
     _steps.ShiftDirectories: _do_shift.shift_directories,
+    _steps.ShiftShared: _do_shift.shift_shared,
     _steps.ShiftRootfs: _do_shift.shift_rootfs,
     _steps.Create: _do_container.create,
     _steps.BuildImage: _do_container.build_image,
@@ -69,7 +70,7 @@ def apply(
     except BaseException as error:
         left = work.unwind()
         if isinstance(error, (_signals.Interrupted, _errors.LxcTaskError, OSError)):
-            raise _told(error, doing, left, work.stands) from error
+            raise _told(error, doing, left, work) from error
         raise
     return work.outcome
 
@@ -83,10 +84,11 @@ def _to_try(steps: t.Sequence[_steps.Step]) -> list[_steps.Configure]:
 
 
 def _told(
-    error: BaseException, doing: _steps.Step | None, left: t.Sequence[str], stands: str | None
+    error: BaseException, doing: _steps.Step | None, left: t.Sequence[str], work: _work.Work
 ) -> _errors.StepError:
     """The failure in a sentence: which step, why in whose words, and what became of the rest."""
     action = doing.action if doing is not None and doing.action else "record what was done"
     why = str(_errors.of_system(error) if isinstance(error, OSError) else error)
-    after = "the undo could not " + "; ".join(left) if left else stands or "what this run had done is undone"
+    after = "the undo could not " + "; ".join(left) if left else work.stands or "what this run had done is undone"
+    after += f", but {'; '.join(work.lasting)}" if work.lasting else ""
     return _errors.StepError(f"could not {action}: {why.rstrip('.')}; {after}")

@@ -43,9 +43,6 @@ def _in_turns(work: _work.Work, step: _steps.ShiftDirectories | _steps.ShiftRoot
 def shift_directories(work: _work.Work, step: _steps.ShiftDirectories) -> None:
     """Shift what is in the task's directories; the alloc's shared one, too, where it is the host's or this task's alone."""
     place = t.cast(_names.Layout, work.spec.layout)
-    if step.wanted is not None and step.former is None and work.seen.directory_ids:
-        _shift_shared(work, place, step.wanted)
-        return
 
     def turn(idmap: _idmap.Idmap, inward: bool) -> None:
         with _do_directories.alloc_lock(work):
@@ -69,12 +66,14 @@ def shift_directories(work: _work.Work, step: _steps.ShiftDirectories) -> None:
     _in_turns(work, step, turn)
 
 
-def _shift_shared(work: _work.Work, place: _names.Layout, idmap: _idmap.Idmap) -> None:
-    """Shift the alloc's shared directory alone: the task's own have the wanted ids.
+def shift_shared(work: _work.Work, step: _steps.ShiftShared) -> None:
+    """Shift the alloc's shared directory alone.
 
     It is not taken back. The task as it was has these ids too, and may have written there; and nothing becomes the host's
     root's, programs say, where others of the host can come by.
     """
+    place, idmap = t.cast(_names.Layout, work.spec.layout), step.wanted
+    work.lasting.append(f"{place.alloc} stays user {idmap.base}'s")
     with _do_directories.alloc_lock(work):
         _do_directories.refuse_mixed(work, True)
         for path in _shared(place, True):
@@ -108,8 +107,7 @@ def shift_rootfs(work: _work.Work, step: _steps.ShiftRootfs) -> None:
 def _rootfs(work: _work.Work) -> str:
     """The directory of the root file system, as the configuration says."""
     lines = _config_lines.parse(_tree.read_text(work.runtime.config_file(work.name)) or "")
-    paths = [value for key, value in lines if key == "lxc.rootfs.path"]
-    path = paths[-1].partition(":")[2] if paths and paths[-1].startswith("dir:") else (paths[-1] if paths else "")
+    path = (_config_lines.last(lines, "lxc.rootfs.path") or "").removeprefix("dir:")
     if not os.path.isdir(path):
         raise _errors.LxcTaskError(
             f"the root file system {path!r} is not a directory, so its files can't get other owners",

@@ -64,12 +64,14 @@ def _passes(it: _observed.Closed, idmap: _idmap.Idmap) -> bool:
 def directory_shift(
     seen: _observed.Observed, wanted: _idmap.Idmap | None, record: _record.Record | None
 ) -> list[_steps.Step]:
-    """The step that gives what is in the task's directories to the right users; none if it is theirs."""
+    """The step that gives what is in the task's directories, or in the alloc's shared one, to the right users; none if it is theirs."""
     base = 0 if wanted is None else wanted.base
     ids = base if seen.directory_ids is None else seen.directory_ids
     theirs = ids == base and not seen.directory_ids_mixed
     if theirs and not (base and seen.shared_owner == 0):
         return []
+    if theirs and wanted is not None and seen.directory_ids is not None:
+        return [_steps.ShiftShared(_words("the directory that the alloc's tasks share", wanted), wanted)]
     former = _of_size(ids, wanted, record) if ids and not theirs else None
     return [_steps.ShiftDirectories(_words("the task's directories", wanted), former, wanted)]
 

@@ -54,6 +54,13 @@ class ShiftDirectories(Step):
 
 
 @dataclass(frozen=True)
+class ShiftShared(Step):
+    """Give the directory that the alloc's tasks share to the task's ids, which its own directories have already."""
+
+    wanted: _idmap.Idmap
+
+
+@dataclass(frozen=True)
 class ShiftRootfs(Step):
     """Give the files of the root file system to other ids, likewise."""
 

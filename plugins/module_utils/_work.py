@@ -26,7 +26,8 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
 @dataclass
 class Work:
     """``seen`` is what was before the first step; ``record`` follows the steps. ``undo``: words and deed, newest last.
-    ``stands``: what was done last, and can't be taken back, in words.
+    ``stands``: what was done last, and can't be taken back, in words. ``lasting``: what is not taken back beside it, for reasons
+    of its own.
     """
 
     spec: _spec.TaskSpec
@@ -36,6 +37,7 @@ class Work:
     outcome: _steps.Outcome = field(default_factory=_steps.Outcome)
     undo: list[tuple[str, t.Callable[[], None]]] = field(default_factory=list)
     stands: str | None = None
+    lasting: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils import _do_shift, _lock, _names, _steps
+from ansible_collections.nomadic.lxc.plugins.module_utils import _apply, _do_shift, _errors, _lock, _names, _steps
 from ansible_collections.nomadic.lxc.plugins.module_utils._idmap import Idmap
 from ansible_collections.nomadic.lxc.plugins.module_utils._observed import Observed
 from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work
@@ -78,13 +78,28 @@ def test_a_task_keeps_what_is_its_own_where_only_the_shared_directory_was_not(tm
     # It may have written there, which anybody can.
     os.chown(Path(place.alloc, "data", "file"), RANGE.base + 5, RANGE.base + 5)
     before = shown(place)
-    _do_shift.shift_directories(work, _steps.ShiftDirectories("give", None, RANGE))
+    _do_shift.shift_shared(work, _steps.ShiftShared("give", RANGE))
     assert owners(place) == {RANGE.base, RANGE.base + 5}
+    assert work.lasting == [f"{place.alloc} stays user {RANGE.base}'s"]
     assert [shown(place)[path] for path in (".", "web")] == [(0, 0, 0o711), (0, RANGE.base, 0o750)]
     assert work.unwind() == []
     others = [path for path in before if path.split("/")[0] == "web"]
     assert [shown(place)[path] for path in others] == [before[path] for path in others]
     assert owners(place) == {RANGE.base, RANGE.base + 5}
+
+
+def test_a_failure_tells_what_stays(tmp_path: Path) -> None:
+    work, place = of(tmp_path, RANGE.base, 0)
+
+    def refuse(_name: str) -> None:
+        raise _errors.LxcTaskError("no")
+
+    runtime: t.Any = SimpleNamespace(sweep=work.runtime.sweep, freeze=refuse, thaw=lambda _name: None)
+    steps = (_steps.ShiftShared("share", RANGE), _steps.Freeze("freeze"))
+    with pytest.raises(_errors.StepError) as failed:
+        _apply.apply(steps, work.spec, work.seen, runtime)
+    stays = f"what this run had done is undone, but {place.alloc} stays user {RANGE.base}'s"
+    assert str(failed.value) == f"could not freeze: no; {stays}"
 
 
 def test_the_shared_directory_goes_back_to_root_where_there_was_no_task(tmp_path: Path) -> None:

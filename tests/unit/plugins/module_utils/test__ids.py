@@ -166,13 +166,20 @@ def test_a_new_one(seen: Given, actions: list[str]) -> None:
         ({"directory_ids": 0, "shared_owner": 0}, None),
         ({"directory_ids": 1000000, "shared_owner": 1000000}, OTHER),
         ({"directory_ids": BASE, "directory_ids_mixed": True}, RANGE),
-        ({"directory_ids": BASE, "shared_owner": 0}, None),
+        ({"directory_ids": None, "shared_owner": 0}, None),
     ],
 )
 def test_files_go_by_way_of_the_hosts_own_ids(seen: Given, former: Idmap | None) -> None:
     asked = unprivileged()
     (step,) = [it for it in plan(asked, host(asked, **seen)).steps if isinstance(it, _steps.ShiftDirectories)]
     assert (step.former, step.wanted) == (former, RANGE)
+
+
+def test_a_task_that_has_its_ids_shares_what_only_root_had() -> None:
+    asked = unprivileged()
+    steps = plan(asked, host(asked, directory_ids=BASE, shared_owner=0)).steps
+    assert [it.wanted for it in steps if isinstance(it, _steps.ShiftShared)] == [RANGE]
+    assert not any(isinstance(it, _steps.ShiftDirectories) for it in steps)
 
 
 def test_a_privileged_one_takes_back_what_an_unprivileged_one_has_left() -> None:
