@@ -28,7 +28,6 @@ _ACL_HEADER, _ACL_ENTRY, _ACL_NAMED = 4, struct.Struct("<HHI"), (0x02, 0x08)
 _CAP_2, _CAP_3, _CAP_MASK = 0x02000000, 0x03000000, 0xFF000000
 _CAP_SIZE_2, _CAP_SIZE_3 = 20, 24
 # So many directories are held open on the way down; a task may have made more levels than we can have files open.
-_MOST_OPEN = 32
 
 
 def inwards(idmap: _idmap.Idmap) -> Shift:
@@ -60,7 +59,7 @@ class _Walk:
 
     def enter(self, below: int) -> None:
         """Go on in an open directory, which is closed from here."""
-        former, held = self.here, len(self._above) < _MOST_OPEN
+        former, held = self.here, len(self._above) < _tree.MOST_OPEN
         self._above.append((self.names, os.fstat(former), former if held else None))
         self.here = below
         if not held:

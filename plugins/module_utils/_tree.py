@@ -15,8 +15,8 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import _errors
 
 # How a directory is opened that another task may swap for a link meanwhile.
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Each level has a file open, and a task may have made more than we can.
-_DEEPEST = 32
+# So many directories of one way are kept open: a task may have made more levels than a process can open files.
+MOST_OPEN = 32
 _FS_IOC_GETVERSION = 0x80087601
 
 
@@ -161,7 +161,7 @@ def _removed(path: str) -> bool:
             return True
         descriptor = os.open(path, DIRECTORY)
         try:
-            emptied = _emptied(descriptor, os.fstat(descriptor).st_dev, _DEEPEST)
+            emptied = _emptied(descriptor, os.fstat(descriptor).st_dev, MOST_OPEN)
         finally:
             os.close(descriptor)
         if emptied:
