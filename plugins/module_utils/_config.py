@@ -90,7 +90,7 @@ def _address(key: str) -> bool:
 
 def _split(text: str) -> tuple[list[str], list[str] | None, list[str]]:
     """Lines before our block, in it (None if there is none), and after it."""
-    lines = _config_lines.LINE_END.split(text)
+    lines = _config_lines.split(text)
     if lines and lines[-1] == "":
         lines.pop()
     if BEGIN not in lines:

@@ -17,8 +17,12 @@ Pair = tuple[str, str]
 
 # What liblxc takes off the ends of a key and a value.
 BLANKS = " \t\n"
-# What ends a line for liblxc.
-LINE_END = re.compile(r"\r\n|\r|\n")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+def split(text: str) -> list[str]:
+    """The lines of a text, by what ends a line for liblxc; the last one is empty where a line's end is the text's."""
+    return _LINE_END.split(text) if "\r" in text else text.split("\n")
 
 
 def unquote(text: str) -> str:
@@ -50,7 +54,7 @@ def last(lines: t.Iterable[Pair], key: str) -> str | None:
 @functools.lru_cache(maxsize=8)
 def _parse(text: str, wanted: t.Pattern[str] | None) -> tuple[Pair, ...]:
     """A look at one container asks several times for the same."""
-    lines = [line for line in LINE_END.split(text) if "=" in line]
+    lines = [line for line in split(text) if "=" in line]
     if wanted is not None:
         lines = [line for line in lines if wanted.search(line)]
     return tuple(pair for pair in map(parse_line, lines) if pair is not None)

@@ -27,6 +27,7 @@ VERSION = 1
 
 # What makes two root file systems different.
 _DISTINCT = ("distro", "release", "arch", "image_variant", "image_server", "template_args", "default_config")
+_ROOTFS = re.compile(r"lxc\.rootfs\.path")
 _HWADDR = re.compile(r"lxc\.net\.[0-9]+\.hwaddr")
 _LOWER = re.compile(re.escape(f"/{DIRECTORY}/") + r"([^/:]+)/rootfs:")
 # What separates layers and options where the kernel reads them (overlayfs.rst), and what escapes there.
@@ -114,7 +115,7 @@ def image_in(config: str) -> str | None:
     """The id of the image on which the container with this configuration stands; None if it stands on none."""
     if DIRECTORY not in config:
         return None
-    match = _LOWER.search(_config_lines.last(_config_lines.parse(config), "lxc.rootfs.path") or "")
+    match = _LOWER.search(_config_lines.last(_config_lines.parse(config, _ROOTFS), "lxc.rootfs.path") or "")
     return None if match is None else match[1]
 
 
@@ -136,7 +137,7 @@ def clone_config(text: str, manifest: Manifest, lower: str, directory: str, hwad
     """
     name = os.path.basename(directory)
     lines = []
-    for line in _config_lines.LINE_END.split(text):
+    for line in _config_lines.split(text):
         pair = _config_lines.parse_line(line)
         key = "" if pair is None else _config.canonical(pair[0])
         if key == "lxc.rootfs.path":
