@@ -18,7 +18,6 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _notes,
     _observe,
     _observed,
-    _options,
     _plan,
     _report,
     _runtime,
@@ -80,7 +79,7 @@ def _locked(spec: _spec.TaskSpec, faults: list[str], runtime: _runtime.Runtime, 
     if spec.declares:
         declared, more = _declare.declare(spec, seen)
         # liblxc judges the lines of options that are right by themselves.
-        faults = [*faults, *more] or [_refused(pair) for pair in _runtime.refused_lines(_options.block(declared))]
+        faults = [*faults, *more] or [_refused(pair) for pair in _runtime.refused_lines(declared.block)]
     if faults:
         raise _errors.OptionsError(faults)
     plan = _plan.make_plan(spec, seen, declared)

@@ -92,8 +92,8 @@ def _making(
     return [
         *steps,
         *_ids.rootfs_shift(None, declared),
-        _steps.Configure("write configuration", tuple(_options.block(declared))),
-        _steps.Remember("", _options.recorded(spec.options), _options.recorded_lines(declared), ready=ready),
+        _steps.Configure("write configuration", declared.block),
+        _steps.Remember("", _options.recorded(spec.options), declared.recorded_lines, ready=ready),
     ], [*_advice(spec), *_boot_advice(spec), *warnings]
 
 
@@ -168,10 +168,8 @@ def create(
         for option in _options.RECORDED
         if spec.options[option.name] not in (None, option.default)
     }
-    lines = tuple(_options.block(declared))
-    return _steps.Plan(
-        tuple(steps), state, {"state": _states.ABSENT}, {**after, "state": state}, tuple(warnings), lines
-    )
+    before, after = {"state": _states.ABSENT}, {**after, "state": state}
+    return _steps.Plan(tuple(steps), state, before, after, tuple(warnings), declared.block)
 
 
 def converge_task(
@@ -197,9 +195,8 @@ def converge_task(
             hint="recreate: on_change allows that, and what is in the old one is lost",
         )
     outdated = changes.pop("image", None)
-    block = _options.block(declared)
     former = [(key, value) for key, values in record.options.get("lxc_config", {}).items() for value in values]
-    written = _config.converge(seen.config, record.base, block, former) != seen.config
+    written = _config.converge(seen.config, record.base, declared.block, former) != seen.config
     if seen.unloadable is not None and not written:
         raise _errors.LxcTaskError(seen.unloadable, hint="options own none of these lines: correct the file")
     drifted = _drift.drifted_in(seen.config, record, declared, changes) if written else {}
@@ -229,8 +226,8 @@ def converge_task(
     steps = [*repair, *_directories(spec, seen, declared, [_command.stop(spec, seen)] if restart else []), *shifts]
     steps += [] if restart else live
     if written:
-        steps.append(_steps.Configure("write configuration", tuple(block), tuple(former)))
-    options, lines = _options.recorded(spec.options), _options.recorded_lines(declared)
+        steps.append(_steps.Configure("write configuration", declared.block, tuple(former)))
+    options, lines = _options.recorded(spec.options), declared.recorded_lines
     if (options, lines, pending) != (record.options, record.lines, record.waits(seen.init)) or (
         restart and record.pending
     ):
@@ -298,5 +295,5 @@ def _plan(
         {name: pair[0] for name, pair in differs.items()},
         {name: pair[1] for name, pair in differs.items()},
         tuple(warnings),
-        tuple(_options.block(declared)),
+        declared.block,
     )

@@ -23,6 +23,8 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
 # By option: before and after, as a user is shown them.
 Differences = dict[str, tuple[t.Any, t.Any]]
 
+_RESTART = {option.name for option in _options.OPTIONS if option.effect == _options.RESTART}
+
 
 def show(name: str, value: t.Any) -> t.Any:
     """A recorded value as a user is shown it."""
@@ -125,13 +127,12 @@ def waiting_for_start(
     """
     if not seen.runs:
         return (), {}
-    lines, running = _options.recorded_lines(declared), record.lines_of(seen.init)
+    lines, running = declared.recorded_lines, record.lines_of(seen.init)
     if record.init != seen.init:
         running.update(dict.fromkeys(name for name in drifted if name in lines))
-    restart = {option.name for option in _options.OPTIONS if option.effect == _options.RESTART}
-    others = {name: running.get(name) for name in lines if name in restart and running.get(name) != lines[name]}
+    others = {name: running.get(name) for name in lines if name in _RESTART and running.get(name) != lines[name]}
     # By whose change an option's lines are others: its own, or one of an option that it reads.
-    touched = {*changes, *record.waits(seen.init)} & restart
+    touched = {*changes, *record.waits(seen.init)} & _RESTART
     names: set[str] = set()
     for name in others:
         causes = touched & {name, *_options.BY_NAME[name].reads}

@@ -56,10 +56,25 @@ class Declared:
     idmap: _idmap.Idmap | None = None
     root_mapped: bool = False
 
+    # Each is made once, and asked for several times.
+
     @functools.cached_property
     def lines(self) -> t.Mapping[str, list[_config_lines.Pair]]:
-        """Each option's lines of the configuration, of those that have any; made once, and asked for several times."""
+        """Each option's lines of the configuration, of those that have any."""
         return {option.name: option.lines(self) for option in OPTIONS if option.lines is not None}
+
+    @functools.cached_property
+    def block(self) -> tuple[_config_lines.Pair, ...]:
+        """All lines of the configuration that the options own."""
+        return tuple(pair for lines in self.lines.values() for pair in lines)
+
+    @functools.cached_property
+    def recorded_lines(self) -> dict[str, list[list[str]]]:
+        """What the record keeps of the configuration: of the environment nothing that could be read."""
+        return {
+            name: [[key, _digest(value) if name == "environment" else value] for key, value in lines]
+            for name, lines in self.lines.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -341,14 +356,6 @@ BY_NAME = {option.name: option for option in OPTIONS}
 RECORDED = tuple(option for option in OPTIONS if option.effect not in (NOTHING, CREATE))
 
 
-def recorded_lines(task: Declared) -> dict[str, list[list[str]]]:
-    """What the record keeps of the configuration: of the environment nothing that could be read."""
-    return {
-        name: [[key, _digest(value) if name == "environment" else value] for key, value in lines]
-        for name, lines in task.lines.items()
-    }
-
-
 def _digest(value: str) -> str:
     return hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -356,8 +363,3 @@ def _digest(value: str) -> str:
 def recorded(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What the record keeps of a declaration."""
     return {option.name: option.record(options[option.name]) for option in RECORDED}
-
-
-def block(task: Declared) -> list[_config_lines.Pair]:
-    """All lines of the configuration that the options own."""
-    return [pair for lines in task.lines.values() for pair in lines]

@@ -111,7 +111,7 @@ def record_of(former: TaskSpec, **other: t.Any) -> Record:
         phase=READY,
         created_at="2026-11-24T10:00:00Z",
         options=_options.recorded(former.options),
-        lines=_options.recorded_lines(made),
+        lines=made.recorded_lines,
         base=tuple(base_of(CONFIG)),
     )
     return replace(record, **other)
@@ -134,7 +134,7 @@ def made(former: TaskSpec, asked: TaskSpec | None = None, state: str = "running"
         state=state,
         record=record_of(former, init=INIT),
         init=INIT if runs else None,
-        config=converge(CONFIG, base_of(CONFIG), _options.block(declared(former, nothing(former)))),
+        config=converge(CONFIG, base_of(CONFIG), declared(former, nothing(former)).block),
         limits=limits_of(former) if runs else None,
         directories=dict(place_of(asked).directories()),
         secrets_mounted=True,

@@ -9,7 +9,7 @@ import typing as t
 from dataclasses import replace
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils import _options, _steps
+from ansible_collections.nomadic.lxc.plugins.module_utils import _steps
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import base_of, converge
 from ansible_collections.nomadic.lxc.plugins.module_utils._declare import declare
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
@@ -58,7 +58,7 @@ def ran(former: TaskSpec, asked: TaskSpec, state: str = "running", shifted: int 
     before = nothing(former, **{**mapped, "idmappable": shifted == 0})
     made_, faults = declare(former, before)
     assert faults == []
-    record = record_of(former, init=INIT, lines=_options.recorded_lines(made_), shifted=shifted)
+    record = record_of(former, init=INIT, lines=made_.recorded_lines, shifted=shifted)
     base = 0 if made_.idmap is None else made_.idmap.base
     place = place_of(former)
     return replace(
@@ -66,7 +66,7 @@ def ran(former: TaskSpec, asked: TaskSpec, state: str = "running", shifted: int 
         state=state,
         record=record,
         init=INIT if state == "running" else None,
-        config=converge(CONFIG, base_of(CONFIG), _options.block(made_)),
+        config=converge(CONFIG, base_of(CONFIG), made_.block),
         limits=limits_of(former) if state == "running" else None,
         directories=dict(place.directories(made_.idmap is not None)),
         secrets_mounted=True,
@@ -77,7 +77,7 @@ def ran(former: TaskSpec, asked: TaskSpec, state: str = "running", shifted: int 
 
 
 def lines_of(asked: TaskSpec, seen: Observed, key: str) -> list[str]:
-    return [value for name, value in _options.block(declared(asked, seen)) if name == key]
+    return [value for name, value in declared(asked, seen).block if name == key]
 
 
 # ---- its configuration

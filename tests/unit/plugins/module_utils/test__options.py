@@ -41,7 +41,7 @@ def test_when_a_change_takes_effect() -> None:
 
 def lines_of(key: str, **options: t.Any) -> list[str]:
     asked = task(**options)
-    return [value for name, value in _options.block(declared(asked, nothing(asked))) if name == key]
+    return [value for name, value in declared(asked, nothing(asked)).block if name == key]
 
 
 KEPT = {"lxc_config": {"lxc.cap.keep": "chown"}}
@@ -156,7 +156,7 @@ def test_mounts() -> None:
 def test_all_devices_are_denied_but_the_standard_and_the_named_ones(generation: str) -> None:
     """Deny, then allow: the busybox template's configuration denies none."""
     asked = task(devices=[{"path": "/dev/sda", "permissions": "r"}])
-    block = _options.block(declared(asked, nothing(asked)))
+    block = declared(asked, nothing(asked)).block
     rules = [(key[len(generation) + 1 :], value) for key, value in block if key.startswith(f"{generation}.")]
     assert rules[0] == ("deny", "a")
     assert {kind for kind, _rule in rules[1:]} == {"allow"}
@@ -170,28 +170,28 @@ def test_all_devices_are_denied_but_the_standard_and_the_named_ones(generation: 
 
 def test_the_users_own_keys_come_behind_the_networks_type_and_before_all_else() -> None:
     asked = task(network_mode="host", lxc_config={"lxc.tty.max": 4, "lxc.cap.drop": "mknod", "lxc.hook.pre-start": ""})
-    block = _options.block(declared(asked, nothing(asked)))
+    block = declared(asked, nothing(asked)).block
     assert block[0] == ("lxc.net.0.type", "none")
-    assert block[1:4] == [("lxc.cap.drop", "mknod"), ("lxc.hook.pre-start", ""), ("lxc.tty.max", "4")]
+    assert block[1:4] == (("lxc.cap.drop", "mknod"), ("lxc.hook.pre-start", ""), ("lxc.tty.max", "4"))
     assert ("lxc.tty.max", "4") not in block[4:]
 
 
 def test_every_line_is_of_a_key_that_options_own_or_a_hook() -> None:
     asked = task(network_mode="bridge", memory_mb=1, cpu_shares=2, init="x", environment={"A": "b"}, autostart=True)
-    for key, _value in _options.block(declared(asked, nothing(asked))):
+    for key, _value in declared(asked, nothing(asked)).block:
         assert _config.owner_refuses(key) or key.startswith("lxc.hook."), key
 
 
 def test_the_record_can_be_written_and_holds_no_variable() -> None:
     asked = task(environment={"TOKEN": "hunter2"}, template="busybox")
     made = declared(asked, nothing(asked))
-    text = json.dumps([_options.recorded(asked.options), _options.recorded_lines(made)])
+    text = json.dumps([_options.recorded(asked.options), made.recorded_lines])
     assert "hunter2" not in text
     assert "TOKEN" in text
     other = task(environment={"TOKEN": "hunter3"})
     assert _options.recorded(other.options) == _options.recorded(asked.options)
     # Another value is another digest.
-    assert _options.recorded_lines(declared(other, nothing(other))) != _options.recorded_lines(made)
+    assert declared(other, nothing(other)).recorded_lines != made.recorded_lines
 
 
 def test_the_record_keeps_a_template_by_its_path() -> None:
@@ -229,7 +229,7 @@ def test_the_hook_mounts_secrets_whoever_starts_the_container(tmp_path: Path, na
     asked = task(alloc_dir=str(tmp_path / name))
     place = Path(place_of(asked).secrets)
     place.mkdir(parents=True)
-    block = _options.block(declared(asked, nothing(asked)))
+    block = declared(asked, nothing(asked)).block
     (command,) = [value for key, value in block if key == "lxc.hook.pre-start"]
     assert with_own_mounts(HOOK, command, str(place)) == {
         "codes": [0, 0],

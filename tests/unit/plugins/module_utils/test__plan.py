@@ -9,7 +9,7 @@ import typing as t
 from dataclasses import replace
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils import _options, _steps
+from ansible_collections.nomadic.lxc.plugins.module_utils import _steps
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_text import Limits
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import converge
 from ansible_collections.nomadic.lxc.plugins.module_utils._declare import declare
@@ -152,7 +152,7 @@ def test_the_record_is_ready_before_the_start_and_the_container_made_by_its_temp
     assert steps[0] == _steps.MakeDirectories(DIRECTORIES, tuple(place_of(asked).directories()))
     assert steps[1] == _steps.MountSecrets(SECRETS, place_of(asked).secrets)
     assert steps[2] == _steps.Create(CREATE, PATH, ("--busybox-path", "/bin/busybox"), "/etc/lxc/default.conf")
-    assert steps[3] == _steps.Configure(WRITE, tuple(_options.block(declared(asked, nothing(asked)))))
+    assert steps[3] == _steps.Configure(WRITE, tuple(declared(asked, nothing(asked)).block))
     assert steps[5] == _steps.Start("start", "/var/lib/nomadic-lxc/alloc/_web/web/web-lxc.log", "error")
 
 

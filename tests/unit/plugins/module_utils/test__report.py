@@ -10,7 +10,6 @@ import os
 from dataclasses import replace
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils import _options
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import converge
 from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import parse
 from ansible_collections.nomadic.lxc.plugins.module_utils._proc import identify
@@ -31,7 +30,7 @@ VIEW = TaskView(
     state="stopped",
     init=None,
     layout=PLACE,
-    lines=_options.block(declared(ASKED, nothing(ASKED))),
+    lines=declared(ASKED, nothing(ASKED)).block,
     memory_mb=64,
     cpu_shares=None,
     kill_timeout=500_000_000,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils import _options, _policy
+from ansible_collections.nomadic.lxc.plugins.module_utils import _policy
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import render
 from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import parse
 from ansible_collections.nomadic.lxc.plugins.module_utils._declare import declare
@@ -863,6 +863,6 @@ def test_the_configuration_of_a_right_task_reads_back(call: dict[str, t.Any]) ->
     found, faults = declare(asked, nothing(asked))
     # Two mounts on one target are the only fault that these can have.
     assert all("have the target" in fault for fault in faults)
-    lines = render(_options.block(found))
+    lines = render(found.block)
     assert not any("\n" in line for line in lines)
-    assert parse("\n".join(lines)) == _options.block(found)
+    assert tuple(parse("\n".join(lines))) == found.block

@@ -8,7 +8,6 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils import _options
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import (
     converge,
     owner_refuses,
@@ -127,7 +126,7 @@ OURS = [
         devices=[{"path": "/dev/fuse"}],
     ),
 ]
-CLEAN = [_options.block(declared(asked, nothing(asked))) for asked in OURS]
+CLEAN = [declared(asked, nothing(asked)).block for asked in OURS]
 
 
 @given(
@@ -147,7 +146,7 @@ def test_ours_win_over_whatever_stood_there(liblxc: Liblxc, before: list[str], a
 
 
 @pytest.mark.parametrize("block", CLEAN, ids=range(len(CLEAN)))
-def test_liblxc_loads_what_options_make(liblxc: Liblxc, block: list[tuple[str, str]]) -> None:
+def test_liblxc_loads_what_options_make(liblxc: Liblxc, block: tuple[tuple[str, str], ...]) -> None:
     text = converge("", [], block)
     said = liblxc.loaded(text, sorted({key for key, _value in block}))
     assert said is not None
@@ -155,7 +154,7 @@ def test_liblxc_loads_what_options_make(liblxc: Liblxc, block: list[tuple[str, s
         values = [value for name, value in block if name == key]
         if values:
             assert said[key] == lines_of(values)
-    assert parse(text) == block
+    assert tuple(parse(text)) == block
 
 
 @pytest.mark.parametrize(
