@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import os.path
 import re
 from dataclasses import dataclass
@@ -118,6 +119,7 @@ class Layout:
         return (self.local, self.secrets, self.tmp)
 
 
+@functools.lru_cache(maxsize=64)
 def layout(alloc_dir: str, name: str, alloc_id: str | None) -> Layout:
     """Where a task's directories are. An alloc without id is ``_<name>``, which no alloc_id can be."""
     root = os.path.join(normal_path(alloc_dir), f"_{name}" if alloc_id is None else alloc_id)
