@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import os
 import typing as t
-from dataclasses import dataclass
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _mounts, _tree
 
@@ -16,8 +15,7 @@ V1 = 1
 V2 = 2
 
 
-@dataclass(frozen=True)
-class Hierarchy:
+class Hierarchy(t.NamedTuple):
     """One mounted cgroup hierarchy: ``root`` is the part of it that is mounted at ``mount_point``."""
 
     version: int

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_mounts
 
@@ -32,8 +32,7 @@ MAX_WEIGHT = 10000
 _MOST_DIGITS = 20
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(t.NamedTuple):
     """What the kernel holds for a running container.
 
     ``memory``: bytes, None for no limit. ``cpu_shares``: on v1's scale (a v2 weight is converted back), None where the

@@ -10,7 +10,6 @@ import os
 import signal
 import time
 import typing as t
-from dataclasses import dataclass
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _proc
 
@@ -20,8 +19,7 @@ FOREVER = 10.0**8
 HANGING = 4
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(t.NamedTuple):
     """``ok``: what the function returned. ``output``: all that it and its own children printed meanwhile."""
 
     ok: bool

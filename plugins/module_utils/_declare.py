@@ -145,7 +145,7 @@ def _directories(
     place = t.cast(_names.Layout, spec.layout)
     if shift and seen.directories.get(place.root) is not None:
         modes = dict(place.directories(declared.idmap is not None))
-        seen = replace(seen, directories={**seen.directories, place.root: modes[place.root]})
+        seen = seen._replace(directories={**seen.directories, place.root: modes[place.root]})
     making = _command.secrets(spec, seen, declared.idmap)
     # Nothing gets another owner under a running task; and only then may others enter the alloc.
     return [*stopping, *shift, *making] if shift else [*making, *stopping]

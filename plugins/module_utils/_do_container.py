@@ -9,7 +9,6 @@ import contextlib
 import os
 import time
 import typing as t
-from dataclasses import replace
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _config,
@@ -54,7 +53,7 @@ def build_image(work: _work.Work, step: _steps.BuildImage) -> None:
     if step.back and work.record is not None:
         # From its next start on the container stands on this build: it is the image that the task has.
         build = _images.manifest_of(work.spec.lxc_path, step.recipe.id)
-        work.change_record(replace(work.record, image=None if build is None else build.build))
+        work.change_record(work.record._replace(image=None if build is None else build.build))
 
 
 def clone(work: _work.Work, step: _steps.Clone) -> None:
@@ -111,7 +110,7 @@ def _made(work: _work.Work, text: str, image: str | None = None) -> None:
 
     It comes into the file when the options do: until then the container is half made.
     """
-    work.record = replace(t.cast(_record.Record, work.record), base=tuple(_config.base_of(text)), image=image)
+    work.record = t.cast(_record.Record, work.record)._replace(base=tuple(_config.base_of(text)), image=image)
     _unmark(work)
 
 
@@ -209,8 +208,7 @@ def remember(work: _work.Work, step: _steps.Remember) -> None:
     """Write the record: what is applied now."""
     init = work.seen.init if step.pending else None
     work.change_record(
-        replace(
-            t.cast(_record.Record, work.record),
+        t.cast(_record.Record, work.record)._replace(
             options=step.options,
             lines=step.lines,
             pending=step.pending,
@@ -224,7 +222,7 @@ def remember(work: _work.Work, step: _steps.Remember) -> None:
 
 def commit(work: _work.Work, _step: _steps.Commit) -> None:
     """Say in the record that the container is whole."""
-    work.change_record(replace(t.cast(_record.Record, work.record), phase=_record.READY))
+    work.change_record(t.cast(_record.Record, work.record)._replace(phase=_record.READY))
 
 
 def set_aside(work: _work.Work, _step: _steps.SetAside) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import typing as t
-from dataclasses import replace
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _config_lines,
@@ -81,7 +80,7 @@ def note_init(work: _work.Work) -> None:
             pid = work.runtime.state(work.name)[1]
             init = _proc.identify(pid) if pid > 0 else None
         nothing: dict[str, t.Any] = {"pending": (), "pending_init": None, "pending_monitor": None, "running": {}}
-        work.write_record(replace(work.record, init=init, **nothing))
+        work.write_record(work.record._replace(init=init, **nothing))
 
 
 def end(work: _work.Work) -> None:
@@ -103,7 +102,7 @@ def stop(work: _work.Work, step: _steps.Stop) -> None:
     work.then("start the task again", again)
     if work.record is not None:
         # What a hook keeps of the end can't tell a stop that was asked for.
-        work.write_record(replace(work.record, stop_asked=work.seen.init))
+        work.write_record(work.record._replace(stop_asked=work.seen.init))
     if step.frozen:
         # A frozen task can't heed the request to end.
         work.runtime.thaw(work.name)

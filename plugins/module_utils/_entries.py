@@ -10,7 +10,7 @@ backslash are octal escapes.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import typing as t
 
 _ESCAPES = {" ": "\\040", "\t": "\\011", "\n": "\\012", "\\": "\\134"}
 _UNESCAPES = {escape: char for char, escape in _ESCAPES.items()}
@@ -18,8 +18,7 @@ _TABLE = str.maketrans(_ESCAPES)
 _ESCAPE = re.compile(r"\\(?:040|011|012|134)")
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(t.NamedTuple):
     """A bind mount. ``source``: absolute on the host. ``target``: inside, no slash in front. ``create``: dir or file."""
 
     source: str

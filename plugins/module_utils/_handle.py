@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import typing as t
-from dataclasses import dataclass
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _duration, _errors, _names
 
@@ -16,8 +15,7 @@ NOT_RUNNING = -1
 _GO_ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 
 
-@dataclass(frozen=True)
-class Handle:
+class Handle(t.NamedTuple):
     """``init_pid`` is -1 while nothing runs; ``kill_timeout`` is in nanoseconds, None where the handle has none."""
 
     container_name: str

@@ -9,7 +9,6 @@ Users and groups get the same range. Its first id lies above all ids inside, so 
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _errors
 
@@ -26,8 +25,7 @@ KEY = "lxc.idmap"
 Range = tuple[int, int]
 
 
-@dataclass(frozen=True)
-class Idmap:
+class Idmap(t.NamedTuple):
     """The ids 0 to ``size`` - 1 inside are ``base`` and following outside."""
 
     base: int

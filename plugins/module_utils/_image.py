@@ -15,7 +15,6 @@ import json
 import os.path
 import re
 import typing as t
-from dataclasses import asdict, dataclass, field
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _config, _config_lines, _template
 
@@ -36,8 +35,7 @@ _MOUNTED_LOWER = re.compile(re.escape(f"/{DIRECTORY}/") + r"([^/:,\s]+)/rootfs(?
 _UNFIT = ":,\\"
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(t.NamedTuple):
     """How an image is made. ``id``: the same for all tasks that share it; also the name of the container that the template
     makes, so that it can be found in the files. ``options``: what the id comes from.
     """
@@ -49,8 +47,7 @@ class Recipe:
     default_config: str | None
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(t.NamedTuple):
     """What is kept beside an image. ``build``: tells it from an earlier or later one of the same id. ``named``: files of the
     root file system that hold the container's name. ``tree``: see _images.digest. ``made_in``: the directory where the
     template made it.
@@ -61,7 +58,7 @@ class Manifest:
     built_at: str
     made_in: str
     tree: str
-    options: t.Mapping[str, t.Any] = field(default_factory=dict)
+    options: t.Mapping[str, t.Any] = {}
     named: tuple[str, ...] = ()
 
 
@@ -93,7 +90,7 @@ def path_fault(lxc_path: str) -> str | None:
 
 def render_manifest(manifest: Manifest) -> str:
     """JSON, with the version first."""
-    return json.dumps({"version": VERSION, **asdict(manifest)}, indent=1) + "\n"
+    return json.dumps({"version": VERSION, **manifest._asdict()}, indent=1) + "\n"
 
 
 @functools.lru_cache(maxsize=8)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _names, _proc, _record, _states, _tree
 
@@ -15,8 +15,7 @@ RUN_FILE = "nomadic-lxc.run"
 EXIT_FILE = "nomadic-lxc.exit"
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(t.NamedTuple):
     """``init``: whose end it was. ``rebooted``: it comes up again by itself. ``oom_kills``: how many of the container's
     processes the kernel had killed in that run for want of memory; ``limit_hits``: how often it met the container's own
     limit. None is what the kernel did not tell.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import os.path
 import re
-from dataclasses import dataclass
+import typing as t
 
 # What liblxc takes: a name of 65 characters can't be created.
 LONGEST_CONTAINER_NAME = 64
@@ -85,8 +85,7 @@ def beneath(path: str, directory: str) -> bool:
     return path.startswith(directory.rstrip("/") + "/") and path != directory
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(t.NamedTuple):
     """The directories of one task, laid out as Nomad's: absolute paths."""
 
     root: str  # the alloc's

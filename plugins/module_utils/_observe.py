@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import typing as t
-from dataclasses import replace
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _cgroup_mounts,
@@ -47,20 +46,20 @@ def adopt(spec: _spec.TaskSpec, record: _record.Record | None) -> _spec.TaskSpec
     """The spec with what only the record knows: whose container a handle's is, and where a command's task lives."""
     if record is None:
         # A foreign container has no directories of ours; a new one that a handle declares is a task alone.
-        return replace(spec, layout=None) if spec.by_handle and not spec.declares else _named(spec)
+        return spec._replace(layout=None) if spec.by_handle and not spec.declares else _named(spec)
     if spec.by_handle:
-        spec = replace(spec, name=record.name, alloc_id=record.alloc_id)
+        spec = spec._replace(name=record.name, alloc_id=record.alloc_id)
     alloc_dir = spec.options["alloc_dir"]
     if not spec.declares:
         alloc_dir = record.options.get("alloc_dir", alloc_dir)
-    return replace(spec, layout=_names.layout(alloc_dir, spec.name or record.name, spec.alloc_id))
+    return spec._replace(layout=_names.layout(alloc_dir, spec.name or record.name, spec.alloc_id))
 
 
 def _named(spec: _spec.TaskSpec) -> _spec.TaskSpec:
     if spec.layout is not None:
         return spec
-    return replace(
-        spec, name=spec.container_name, layout=_names.layout(spec.options["alloc_dir"], spec.container_name, None)
+    return spec._replace(
+        name=spec.container_name, layout=_names.layout(spec.options["alloc_dir"], spec.container_name, None)
     )
 
 
@@ -87,8 +86,8 @@ def observe_again(
 ) -> _observed.Observed:
     """The container as a run has left it; all else, which only a plan asks for, as it was seen before. ``stays``: see Plan."""
     if stays and seen.unloadable is None and (seen.init is None or _proc.alive(seen.init)):
-        return replace(seen, config=_config(runtime.directory(spec.container_name)))
-    return replace(seen, **_of_container(spec, runtime)[1])
+        return seen._replace(config=_config(runtime.directory(spec.container_name)))
+    return seen._replace(**_of_container(spec, runtime)[1])
 
 
 def _of_container(spec: _spec.TaskSpec, runtime: _runtime.Runtime) -> tuple[_spec.TaskSpec, dict[str, t.Any]]:

@@ -9,7 +9,6 @@ import contextlib
 import os
 import stat
 import typing as t
-from dataclasses import replace
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _idmap,
@@ -207,7 +206,7 @@ def passed(path: str) -> tuple[str, ...]:
 
 def source(path: str, made: t.AbstractSet[str]) -> _volumes.Source:
     """What is at a path. ``made``: the directories that the run makes, which count as there."""
-    return replace(_found(path, made), passed=passed(path))
+    return _found(path, made)._replace(passed=passed(path))
 
 
 def _reached(path: str, made: t.AbstractSet[str]) -> str:

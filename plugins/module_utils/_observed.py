@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _cgroup_text,
@@ -18,8 +17,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
 )
 
 
-@dataclass(frozen=True)
-class Template:
+class Template(t.NamedTuple):
     """``known``: the long options that it knows, None where only itself knows."""
 
     path: str
@@ -27,8 +25,7 @@ class Template:
     known: t.AbstractSet[str] | None
 
 
-@dataclass(frozen=True)
-class Image:
+class Image(t.NamedTuple):
     """The image that a task with an overlay shall stand on. ``build``: which one is there; None where no sound one is."""
 
     id: str
@@ -39,8 +36,7 @@ class Image:
 NOT_ROOTS = -1
 
 
-@dataclass(frozen=True)
-class Closed:
+class Closed(t.NamedTuple):
     """A directory that leads to something, and that not everybody can pass."""
 
     path: str
@@ -49,8 +45,7 @@ class Closed:
     mode: int
 
 
-@dataclass(frozen=True)
-class Observed:
+class Observed(t.NamedTuple):
     """``state``: absent, stopped, running or frozen. ``half_made``: a run that made it was cut off. ``stray``: a directory
     of that name which is neither a container nor ours. ``aside``: a recreation was cut off, and the former container is
     there; ``restorable``: it is the one that counts, and everything else here is said of it.
@@ -73,9 +68,7 @@ class Observed:
     limits: _cgroup_text.Limits | None = None
     controllers: t.AbstractSet[str] | None = None  # that containers get on this host; None is not known
     bridge: str | None = _network.UP  # of the interface that the task's network is on: see _network.bridge
-    directories: t.Mapping[str, int | None] = field(
-        default_factory=dict
-    )  # mode, or NOT_ROOTS; None where there is none
+    directories: t.Mapping[str, int | None] = {}  # mode, or NOT_ROOTS; None where there is none
     blocked: str | None = None  # something that is no directory stands where one must be
     secrets_mounted: bool = False
     secrets_exist: bool = False
@@ -83,7 +76,7 @@ class Observed:
     purgeable: tuple[str, ...] = ()
     kept_mounts: tuple[str, ...] = ()
     container_mounts: tuple[str, ...] = ()
-    host: t.Mapping[str, _volumes.Source] = field(default_factory=dict)
+    host: t.Mapping[str, _volumes.Source] = {}
     task_dir: str = ""
     template: Template | None = None
     image: Image | None = None  # None for a task without an overlay
@@ -95,8 +88,8 @@ class Observed:
     directory_ids: int | None = None  # the first of the ids that the task's directories have; 0 is the host's own
     directory_ids_mixed: bool = False  # only some have, since a run was cut off
     shared_owner: int | None = None  # of the directory that the alloc's tasks share
-    other_tasks: t.Mapping[str, int] = field(default_factory=dict)  # of the alloc: directory_ids of each
-    closed: t.Mapping[str, tuple[Closed, ...]] = field(default_factory=dict)  # by path: what not everybody can pass
+    other_tasks: t.Mapping[str, int] = {}  # of the alloc: directory_ids of each
+    closed: t.Mapping[str, tuple[Closed, ...]] = {}  # by path: what not everybody can pass
 
     @property
     def runs(self) -> bool:

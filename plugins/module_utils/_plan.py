@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import replace
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _command,
@@ -53,7 +52,7 @@ def _drops_last(plan: _steps.Plan) -> _steps.Plan:
     drops = tuple(step for step in plan.steps if isinstance(step, _steps.DropAside))
     if not drops or any(isinstance(step, (_steps.SetAside, _steps.Destroy)) for step in plan.steps):
         return plan
-    return replace(plan, steps=(*(step for step in plan.steps if step not in drops), *drops))
+    return plan._replace(steps=(*(step for step in plan.steps if step not in drops), *drops))
 
 
 def _repair(seen: _observed.Observed) -> list[_steps.Step]:

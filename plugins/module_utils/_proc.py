@@ -11,7 +11,6 @@ import os
 import select
 import time
 import typing as t
-from dataclasses import dataclass
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _tree
 
@@ -19,8 +18,7 @@ _POLL = 0.02
 _LONGEST_POLL = 2**31 - 1  # milliseconds, poll(2)
 
 
-@dataclass(frozen=True)
-class InitId:
+class InitId(t.NamedTuple):
     """A process that no other can be taken for: pid, start time in clock ticks since boot, and the boot."""
 
     pid: int

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import typing as t
-from dataclasses import asdict, dataclass, field, fields, replace
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _errors, _proc
 
@@ -20,8 +19,7 @@ READY = "ready"
 _NEEDED = (("kill_timeout", int), ("alloc_dir", str))
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(t.NamedTuple):
     """``options``: the declaration as it was applied (of the environment only the names). ``lines``: each option's lines of
     the configuration (of the environment only digests). ``base``: the template's own lines of keys that we have lines of
     too. ``init``: the task's first process, as the last start of ours made it. ``pending``: options that ``pending_init``
@@ -36,14 +34,14 @@ class Record:
     alloc_id: str | None
     phase: str
     created_at: str
-    options: t.Mapping[str, t.Any] = field(default_factory=dict)
-    lines: t.Mapping[str, t.Any] = field(default_factory=dict)
+    options: t.Mapping[str, t.Any] = {}
+    lines: t.Mapping[str, t.Any] = {}
     base: tuple[tuple[str, str], ...] = ()
     init: _proc.InitId | None = None
     pending: tuple[str, ...] = ()
     pending_init: _proc.InitId | None = None
     stop_asked: _proc.InitId | None = None
-    running: t.Mapping[str, t.Any] = field(default_factory=dict)
+    running: t.Mapping[str, t.Any] = {}
     pending_monitor: _proc.InitId | None = None
     shifted: int = 0
     shifting: bool = False
@@ -57,7 +55,7 @@ class Record:
         """The record where a reboot from inside gave the task another init: liblxc does not read its configuration again."""
         if monitor is None or monitor != self.pending_monitor:
             return self
-        return replace(self, pending_init=running)
+        return self._replace(pending_init=running)
 
     def lines_of(self, running: _proc.InitId | None) -> dict[str, t.Any]:
         """Each option's lines that the running task was started with."""
@@ -66,9 +64,9 @@ class Record:
 
 def render_record(record: Record) -> str:
     """JSON, with the version first."""
-    values = {item.name: getattr(record, item.name) for item in fields(Record)}
+    values = {key: it._asdict() if isinstance(it, _proc.InitId) else it for key, it in record._asdict().items()}
     # In one line: that is what json writes quickly, and a run writes a record several times.
-    return json.dumps({"version": VERSION, **values}, default=asdict) + "\n"
+    return json.dumps({"version": VERSION, **values}) + "\n"
 
 
 def parse_record(text: str, path: str) -> Record:
@@ -87,9 +85,8 @@ def parse_record(text: str, path: str) -> Record:
             f"the record {path} has version {version}, and this release of nomadic.lxc knows version {VERSION}",
             hint="use the release that wrote it, or a newer one",
         )
-    known = {item.name for item in fields(Record)}
     try:
-        values = {key: value for key, value in values.items() if key in known}
+        values = {key: value for key, value in values.items() if key in Record._fields}
         for key in ("init", "pending_init", "stop_asked", "pending_monitor"):
             if values.get(key) is not None:
                 values[key] = _proc.InitId(

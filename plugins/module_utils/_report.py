@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import asdict
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _config_lines,
@@ -43,7 +42,7 @@ def task_dict(view: _view.TaskView) -> dict[str, t.Any]:
         },
         "mounts": mounts_in(view.lines),
         "network_mode": network_mode_in(view.lines),
-        "idmap": None if idmap is None else asdict(idmap),
+        "idmap": None if idmap is None else idmap._asdict(),
         "memory_mb": view.memory_mb,
         "cpu_shares": view.cpu_shares,
         "kill_timeout": _duration.seconds(view.kill_timeout),
@@ -52,7 +51,7 @@ def task_dict(view: _view.TaskView) -> dict[str, t.Any]:
         "ips": _network.ips(init.pid) if init is not None else [],
         "created_at": view.created_at,
         "started_at": _proc.started_at(init) if init is not None else None,
-        "exit": None if view.ended is None else asdict(view.ended),
+        "exit": None if view.ended is None else view.ended._asdict(),
     }
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _config,
@@ -39,8 +38,7 @@ _REACHES_HOST = (
 _CAP_NET_ADMIN = 12  # linux/capability.h
 
 
-@dataclass(frozen=True)
-class TaskSpec:
+class TaskSpec(t.NamedTuple):
     """What a call asks for. ``options``: all rows of the table that the task itself has, by name, normalized.
 
     ``kill_timeout``: nanoseconds, as the call or its handle says; None leaves it to the record. ``at_boot``: whether LXC's

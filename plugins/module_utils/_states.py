@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import typing as t
 
 # The states of a task. liblxc's others pass by (STARTING, STOPPING, ABORTING, FREEZING, THAWED).
 ABSENT = "absent"
@@ -14,8 +14,7 @@ RUNNING = "running"
 FROZEN = "frozen"
 
 
-@dataclass(frozen=True)
-class Exit:
+class Exit(t.NamedTuple):
     """What is known of a task's end. ``ended_at``: ISO 8601, UTC; ``oom_killed``: None where the kernel did not tell."""
 
     ended_at: str

@@ -187,16 +187,15 @@ class Purge(Step):
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(t.NamedTuple):
     """``state``: what the task is in afterwards. ``starts``: whether it gets a new init. ``before``, ``after``: the options
     that differ. ``lines``: the configuration of a declared task.
     """
 
     steps: tuple[Step, ...]
     state: str
-    before: t.Mapping[str, t.Any] = field(default_factory=dict)
-    after: t.Mapping[str, t.Any] = field(default_factory=dict)
+    before: t.Mapping[str, t.Any] = {}
+    after: t.Mapping[str, t.Any] = {}
     warnings: tuple[str, ...] = ()
     lines: tuple[_config_lines.Pair, ...] = ()
 

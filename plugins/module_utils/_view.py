@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _handle, _names, _proc, _states
 
 
-@dataclass(frozen=True)
-class TaskView:
+class TaskView(t.NamedTuple):
     """A task as it is, or as it would be. ``lines``: its LXC configuration; ``kill_timeout``: nanoseconds."""
 
     name: str | None

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os.path
 import typing as t
-from dataclasses import dataclass
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _entries, _errors, _names
 
@@ -36,8 +35,7 @@ STANDARD_DEVICES = (
 )
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(t.NamedTuple):
     """What the host has at a source. ``real``: its path with all links resolved; ``number``: major:minor of a device;
     ``passed``: every place on the way to it, links and what they lead through too, each with its parents' links resolved.
     """
@@ -48,8 +46,7 @@ class Source:
     passed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(t.NamedTuple):
     """A source that a task names, before the host was asked. ``option``: where it was named; ``given``: as it was written."""
 
     option: str
@@ -61,8 +58,7 @@ class Wanted:
     permissions: str = ""
 
 
-@dataclass(frozen=True)
-class Resolved:
+class Resolved(t.NamedTuple):
     """The mounts and device rules of a task, in the order of its options."""
 
     mounts: tuple[_entries.Mount, ...]

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _errors, _kept, _liblxc, _select, _states, _view
 
@@ -39,8 +38,7 @@ class Watcher:
             return None
         if ended.rebooted:
             return view
-        return replace(
-            view,
+        return view._replace(
             state=_states.STOPPED,
             init=None,
             ended=_kept.read_exit(directory, _select.record_of(view.container_name, self._wanted)),

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import replace
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_text, _options
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import base_of, converge
@@ -88,16 +87,15 @@ def declared(asked: TaskSpec, seen: Observed) -> Declared:
 
 def nothing(asked: TaskSpec, **other: t.Any) -> Observed:
     """No container, no directories, and a template that is installed."""
-    return replace(
-        Observed(
-            cgroup_version=1,
-            cpu_generation=1,
-            host=host_of(asked),
-            task_dir=place_of(asked).task,
-            template=BUSYBOX,
-            subuid="root:1879048192:65536\nroot:1000000:65536\n",
-            subgid="root:1879048192:65536\nroot:1000000:65536\n",
-        ),
+    return Observed(
+        cgroup_version=1,
+        cpu_generation=1,
+        host=host_of(asked),
+        task_dir=place_of(asked).task,
+        template=BUSYBOX,
+        subuid="root:1879048192:65536\nroot:1000000:65536\n",
+        subgid="root:1879048192:65536\nroot:1000000:65536\n",
+    )._replace(
         **other,
     )
 
@@ -114,7 +112,7 @@ def record_of(former: TaskSpec, **other: t.Any) -> Record:
         lines=made.recorded_lines,
         base=tuple(base_of(CONFIG)),
     )
-    return replace(record, **other)
+    return record._replace(**other)
 
 
 def limits_of(former: TaskSpec) -> _cgroup_text.Limits:
@@ -140,7 +138,7 @@ def made(former: TaskSpec, asked: TaskSpec | None = None, state: str = "running"
         secrets_mounted=True,
         secrets_exist=True,
     )
-    return replace(seen, **other)
+    return seen._replace(**other)
 
 
 def plan(asked: TaskSpec, seen: Observed) -> Plan:

@@ -8,7 +8,6 @@ import os
 import signal
 import time
 import typing as t
-from dataclasses import replace
 
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils import _liblxc, _lock
@@ -38,7 +37,7 @@ def test_check_mode_shows_a_removed_task_as_it_would_be(is_: str) -> None:
     would = view(asked, seen, seen, steps, check_mode=True)
     assert (would.state, would.memory_mb, would.cpu_shares, would.ended, would.created_at) == ("absent",) + (None,) * 4
     assert would.kill_timeout == 2 * S
-    gone = replace(nothing(former), cgroup_version=seen.cgroup_version)
+    gone = nothing(former)._replace(cgroup_version=seen.cgroup_version)
     assert view(asked, seen, gone, steps, check_mode=False) == would
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import replace
 
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils import _steps
@@ -61,8 +60,7 @@ def ran(former: TaskSpec, asked: TaskSpec, state: str = "running", shifted: int 
     record = record_of(former, init=INIT, lines=made_.recorded_lines, shifted=shifted)
     base = 0 if made_.idmap is None else made_.idmap.base
     place = place_of(former)
-    return replace(
-        nothing(asked, **mapped),
+    return nothing(asked, **mapped)._replace(
         state=state,
         record=record,
         init=INIT if state == "running" else None,
@@ -241,12 +239,12 @@ def test_a_change_shifts_and_makes_nothing_new(
 def test_a_rootfs_that_was_cut_off_is_finished_or_taken_back() -> None:
     asked = unprivileged(state="present")
     seen = ran(asked, asked, state="stopped", shifted=BASE)
-    record = replace(t.cast(t.Any, seen.record), shifting=True)
-    (step, *_more) = plan(asked, replace(seen, record=record, idmappable=False)).steps
+    record = t.cast(t.Any, seen.record)._replace(shifting=True)
+    (step, *_more) = plan(asked, seen._replace(record=record, idmappable=False)).steps
     assert isinstance(step, _steps.ShiftRootfs)
     assert (step.former, step.wanted) == (RANGE, RANGE)
     other = task(state="present")
-    (step,) = [it for it in plan(other, replace(seen, record=record)).steps if isinstance(it, _steps.ShiftRootfs)]
+    (step,) = [it for it in plan(other, seen._replace(record=record)).steps if isinstance(it, _steps.ShiftRootfs)]
     assert (step.former, step.wanted) == (RANGE, None)
 
 
@@ -264,7 +262,7 @@ def test_files_get_no_other_owner_under_a_running_task(former: Given, options: G
 
 def test_a_command_mounts_secrets_for_the_right_user() -> None:
     asked = spec(state="started")
-    seen = replace(ran(unprivileged(), asked, state="stopped"), secrets_mounted=False)
+    seen = ran(unprivileged(), asked, state="stopped")._replace(secrets_mounted=False)
     found = make_plan(asked, seen, None)
     assert found.actions == ["mount secrets", "start"]
     assert isinstance(found.steps[0], _steps.MountSecrets)

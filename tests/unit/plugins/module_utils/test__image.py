@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import typing as t
 
@@ -73,7 +72,7 @@ def test_a_manifest_is_read_back() -> None:
     assert parse_manifest(render_manifest(MANIFEST)) == MANIFEST
 
 
-WHOLE: dict[str, t.Any] = {"version": 1, **dataclasses.asdict(MANIFEST)}
+WHOLE: dict[str, t.Any] = {"version": 1, **MANIFEST._asdict()}
 
 
 @pytest.mark.parametrize(

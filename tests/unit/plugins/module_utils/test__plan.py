@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import replace
 
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils import _steps
@@ -158,7 +157,7 @@ def test_the_record_is_ready_before_the_start_and_the_container_made_by_its_temp
 
 def test_an_option_that_the_template_does_not_know_is_a_warning_that_names_it() -> None:
     asked = task(image_variant="cloud", gpg_key_id="x", force_cache=True, release="3")
-    found = plan(asked, nothing(asked, template=replace(BUSYBOX, known={"release"})))
+    found = plan(asked, nothing(asked, template=BUSYBOX._replace(known={"release"})))
     assert found.steps[2] == _steps.Create(CREATE, PATH, ("--release", "3"), None)
     for option in ("image_variant", "gpg_key_id", "force_cache"):
         assert any(option in warning for warning in found.warnings)
@@ -527,12 +526,12 @@ def test_a_change_waits_where_no_restart_is_allowed(
 
     # One that may restart does, by a change or by its state.
     for may in (task(**asked), task(state="restarted", restart_on_change=False, **asked)):
-        third = plan(may, replace(waiting))
+        third = plan(may, waiting)
         assert outline(third) == (["stop", "start"], "running")
         assert third.warnings == ()
     # A command that starts it anew does too; and then nothing waits any more.
     another = InitId(4343, 200, "boot")
-    assert plan(now, replace(waiting, init=another)).warnings == ()
+    assert plan(now, waiting._replace(init=another)).warnings == ()
 
     # What is taken back waits no more, whether a restart is allowed or not: the task never had anything else.
     for back in (task(**former), task(restart_on_change=False, **former)):
@@ -705,7 +704,7 @@ def test_on_change_alone_recreates_nothing_for_other_changes() -> None:
 @pytest.mark.parametrize(
     ("seen", "said"),
     [
-        ({"template": replace(BUSYBOX, exists=False)}, "there is no LXC template 'busybox'"),
+        ({"template": BUSYBOX._replace(exists=False)}, "there is no LXC template 'busybox'"),
         ({"default_config_exists": False}, "default_config"),
         ({"snapshots": True}, "snapshots"),
         ({"container_mounts": ("/var/lib/lxc/web/rootfs/mnt",)}, "/var/lib/lxc/web/rootfs/mnt is mounted"),
@@ -786,7 +785,7 @@ def test_owned_keys_are_compared_with_the_file(old: str, new: str, options: Give
     asked = task(**options)
     seen = made(asked)
     assert old in seen.config
-    changed = replace(seen, config=seen.config.replace(old, new, 1))
+    changed = seen._replace(config=seen.config.replace(old, new, 1))
     # The running task was started with the right file: no restart.
     found = plan(asked, changed)
     assert outline(found) == ([WRITE], "running")
@@ -802,13 +801,13 @@ def test_a_task_that_was_started_with_the_changed_file_is_restarted() -> None:
     seen = made(asked)
     changed = seen.config.replace("lxc.net.0.type = empty", "lxc.net.0.type = none")
     by_others = InitId(4343, 200, "boot")
-    assert plan(asked, replace(seen, config=changed, init=by_others)).actions == ["stop", WRITE, "start"]
+    assert plan(asked, seen._replace(config=changed, init=by_others)).actions == ["stop", WRITE, "start"]
 
 
 def test_other_lines_of_the_file_are_nobodys_business() -> None:
     asked = task()
     seen = made(asked)
-    assert plan(asked, replace(seen, config="# mine\nlxc.tty.dir = x\n" + seen.config)).steps == ()
+    assert plan(asked, seen._replace(config="# mine\nlxc.tty.dir = x\n" + seen.config)).steps == ()
 
 
 def test_secrets_are_there_from_present_on() -> None:
@@ -957,7 +956,7 @@ def test_a_declaration_does_not_touch_one_without_a_record(given: Given) -> None
 def test_a_container_without_a_record_can_only_be_commanded() -> None:
     asked, faults = parse_task(params(handle=HANDLE, template="busybox"), "/var/lib/lxc")
     assert asked is not None and faults == []
-    named = replace(asked, name="web", layout=place_of(task()))
+    named = asked._replace(name="web", layout=place_of(task()))
     with pytest.raises(ForeignContainerError, match="command"):
         plan(named, nothing(named, state="stopped"))
 
@@ -973,7 +972,7 @@ def test_a_directory_that_is_no_container(who: Given, state: str) -> None:
 @pytest.mark.parametrize("state", EVERY)
 def test_a_container_that_has_lost_its_configuration_is_only_removed(state: str, lives: InitId | None) -> None:
     asked = task(state=state) if state not in ("stopped", "absent") else spec(state=state)
-    seen = replace(made(task(), asked, state="absent"), stray=True, config="", elsewhere=lives)
+    seen = made(task(), asked, state="absent")._replace(stray=True, config="", elsewhere=lives)
     if state == "absent" and lives is None:
         assert plan(asked, seen).actions == ["remove what is left of the container", "remove secrets"]
         return
@@ -986,7 +985,7 @@ def test_a_configuration_that_liblxc_cannot_load_is_put_back_or_told() -> None:
     seen = made(asked, unloadable="liblxc can't load it")
     with pytest.raises(LxcTaskError, match="can't load it"):
         plan(asked, seen)
-    assert plan(asked, replace(seen, config=f"{seen.config}lxc.include = /none\n")).actions == [WRITE]
+    assert plan(asked, seen._replace(config=f"{seen.config}lxc.include = /none\n")).actions == [WRITE]
 
 
 @pytest.mark.parametrize("who", [{}, {"handle": HANDLE}], ids=["name", "handle"])
@@ -1013,7 +1012,7 @@ def test_something_else_where_a_directory_must_be() -> None:
             plan(asked, seen)
 
 
-@pytest.mark.parametrize("seen", [{"template": replace(BUSYBOX, exists=False)}, {"default_config_exists": False}])
+@pytest.mark.parametrize("seen", [{"template": BUSYBOX._replace(exists=False)}, {"default_config_exists": False}])
 def test_a_template_or_configuration_that_does_not_exist(seen: Given) -> None:
     asked = task()
     with pytest.raises(LxcTaskError):
@@ -1072,7 +1071,7 @@ def test_any_change_leads_to_what_is_declared(former: Given, options: Given, is_
         if isinstance(step, _steps.Configure):
             text = converge(text, record.base, step.block, step.former)
         if isinstance(step, _steps.Remember):
-            record = replace(record, options=step.options, lines=step.lines)
+            record = record._replace(options=step.options, lines=step.lines)
     assert text == made(asked).config
     assert (record.options, record.lines) == (record_of(asked).options, record_of(asked).lines)
     # Where it is told, it is done, and where nothing is done, nothing is told.
@@ -1146,7 +1145,7 @@ def test_a_task_on_an_image_is_a_clone(build: str | None, actions: list[str]) ->
 def test_an_image_that_was_built_again(state: str, had: str, build: str | None, recreate: str, becomes: str) -> None:
     asked = on_image(recreate=recreate)
     seen = made(asked, state=state, image=image_of(build))
-    found = plan(asked, replace(seen, record=record_of(asked, init=INIT, image=had)))
+    found = plan(asked, seen._replace(record=record_of(asked, init=INIT, image=had)))
     recreated = becomes == "recreated"
     assert (CLONE in found.actions) is recreated
     # One that runs has what it needs of it.
@@ -1167,5 +1166,5 @@ def test_another_backing_store_needs_a_new_root_file_system() -> None:
 
 
 def test_an_overlay_can_not_be_everywhere() -> None:
-    asked = replace(on_image(), lxc_path="/srv/a:b")
+    asked = on_image()._replace(lxc_path="/srv/a:b")
     assert any("an overlay can't be in lxc_path" in fault for fault in declare(asked, nothing(asked))[1])

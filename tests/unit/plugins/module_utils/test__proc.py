@@ -12,7 +12,6 @@ import subprocess
 import threading
 import time
 import typing as t
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,8 +57,8 @@ def test_none_that_never_was() -> None:
 def test_another_process_with_its_pid_is_not_it(sleeper: subprocess.Popen[bytes]) -> None:
     init = identify(sleeper.pid)
     assert init is not None
-    assert not alive(replace(init, start_ticks=init.start_ticks - 1))
-    assert not alive(replace(init, boot_id="another boot"))
+    assert not alive(init._replace(start_ticks=init.start_ticks - 1))
+    assert not alive(init._replace(boot_id="another boot"))
 
 
 def test_a_zombie_is_dead(sleeper: subprocess.Popen[bytes]) -> None:

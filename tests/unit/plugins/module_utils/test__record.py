@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import typing as t
-from dataclasses import asdict, replace
 
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
@@ -127,14 +126,14 @@ def test_a_record_cut_short(length: int) -> None:
         text_of(init=[]),
         text_of(init={}),
         text_of(init={"pid": 1}),
-        text_of(init={**asdict(INIT), "pid": "x"}),
-        text_of(init={**asdict(INIT), "pid": None}),
-        text_of(init={**asdict(INIT), "pid": float("inf")}),
-        text_of(init={**asdict(INIT), "start_ticks": float("nan")}),
+        text_of(init={**INIT._asdict(), "pid": "x"}),
+        text_of(init={**INIT._asdict(), "pid": None}),
+        text_of(init={**INIT._asdict(), "pid": float("inf")}),
+        text_of(init={**INIT._asdict(), "start_ticks": float("nan")}),
         text_of(pending=None),
         text_of(pending=1),
         text_of(pending_init="x"),
-        text_of(pending_init={**asdict(INIT), "start_ticks": float("-inf")}),
+        text_of(pending_init={**INIT._asdict(), "start_ticks": float("-inf")}),
         text_of(stop_asked=[1]),
     ],
 )
@@ -163,14 +162,14 @@ def test_what_waits_for_the_next_start(running: InitId | None, waits: tuple[str,
 
 
 def test_what_waits_goes_on_to_wait_after_a_reboot_from_inside() -> None:
-    another = replace(INIT, pid=4343, start_ticks=2345678)
+    another = INIT._replace(pid=4343, start_ticks=2345678)
     assert RECORD.waits(another) == ()
     assert RECORD.followed(another, RECORD.pending_monitor).waits(another) == ("network_mode",)
     assert RECORD.followed(another, RECORD.pending_monitor).lines_of(another) == RECORD.lines_of(INIT)
     # Another monitor is another start; and where nobody knows, nothing waits.
-    for monitor in (None, replace(INIT, pid=4201)):
+    for monitor in (None, INIT._replace(pid=4201)):
         assert RECORD.followed(another, monitor) == RECORD
-    assert replace(RECORD, pending_monitor=None).followed(another, None).waits(another) == ()
+    assert RECORD._replace(pending_monitor=None).followed(another, None).waits(another) == ()
 
 
 WORDS = st.text(max_size=10)

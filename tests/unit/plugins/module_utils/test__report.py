@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import converge
@@ -75,7 +74,7 @@ def test_a_stopped_task() -> None:
 def test_a_running_task() -> None:
     """This process is its init."""
     init = identify(os.getpid())
-    said = task_dict(replace(VIEW, state="running", init=init, kill_timeout=5_000_000_000))
+    said = task_dict(VIEW._replace(state="running", init=init, kill_timeout=5_000_000_000))
     assert said["init_pid"] == os.getpid()
     assert f'"InitPid":{os.getpid()}' in said["handle"]
     assert "lo" in said["interfaces"]
@@ -85,25 +84,25 @@ def test_a_running_task() -> None:
 
 
 def test_an_absent_task_has_no_handle() -> None:
-    said = task_dict(replace(VIEW, state="absent", lines=(), created_at=None))
+    said = task_dict(VIEW._replace(state="absent", lines=(), created_at=None))
     assert (said["handle"], said["init_pid"], said["mounts"], said["network_mode"]) == (None, -1, [], None)
     assert said["dirs"] == DIRS
 
 
 def test_a_task_that_ended() -> None:
-    said = task_dict(replace(VIEW, ended=Exit("2026-11-24T10:00:00Z", True)))
+    said = task_dict(VIEW._replace(ended=Exit("2026-11-24T10:00:00Z", True)))
     assert said["exit"] == {"ended_at": "2026-11-24T10:00:00Z", "oom_killed": True}
 
 
 def test_a_container_that_we_did_not_make() -> None:
-    said = task_dict(replace(VIEW, name=None, alloc_id=None, layout=None, lines=[], memory_mb=None, created_at=None))
+    said = task_dict(VIEW._replace(name=None, alloc_id=None, layout=None, lines=[], memory_mb=None, created_at=None))
     assert set(said) == set(task_dict(VIEW))
     assert said["dirs"] == {"task": None, "local": None, "alloc": None, "secrets": None}
     assert (said["name"], said["log_file"]) == (None, None)
 
 
 def test_it_is_json() -> None:
-    said = task_dict(replace(VIEW, state="running", init=identify(os.getpid())))
+    said = task_dict(VIEW._replace(state="running", init=identify(os.getpid())))
     assert json.loads(json.dumps(said)) == said
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import subprocess
 import typing as t
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -306,7 +305,7 @@ def test_an_init_that_lives_is_known_without_asking(
     host: Told, init: InitId, source: str, told: str, state: str
 ) -> None:
     """liblxc calls a container stopped that was started in another network namespace; it tells a frozen one, too."""
-    directory = host.make("web", init=init if source == "record" else replace(init, start_ticks=1))
+    directory = host.make("web", init=init if source == "record" else init._replace(start_ticks=1))
     if source == "hook":
         (directory / RUN_FILE).write_text(f"{init.pid} {init.start_ticks} {init.boot_id}\n", encoding="ascii")
     host.states["web"] = (told, -1)
@@ -319,7 +318,7 @@ def test_an_init_that_lives_is_known_without_asking(
 
 
 def test_a_pid_that_is_another_process_now_is_not_the_task(host: Told, init: InitId) -> None:
-    stranger = replace(init, start_ticks=init.start_ticks - 1)
+    stranger = init._replace(start_ticks=init.start_ticks - 1)
     directory = host.make("web", init=stranger)
     (directory / RUN_FILE).write_text(f"{stranger.pid} {stranger.start_ticks} {stranger.boot_id}\n", encoding="ascii")
     found = select(wanted(host), host, ask=False)[0][0]
@@ -363,15 +362,15 @@ def test_a_watcher_looks_anew(host: Told, init: InitId) -> None:
     (directory / "config").write_text("lxc.hook.stop = /usr/bin/another\n", encoding="utf-8")
     with pytest.raises(LxcTaskError, match="can't be read"):
         watcher.look("web")
-    assert not watcher.tells(replace(running, lines=[("lxc.hook.stop", "/usr/bin/another")]))
+    assert not watcher.tells(running._replace(lines=[("lxc.hook.stop", "/usr/bin/another")]))
 
 
 def test_what_the_hook_tells_a_watcher(host: Told) -> None:
     directory = host.make("web")
     watcher = Watcher(wanted(host, name="web"), host)
-    running = replace(watcher.look("web"), state="running", init=GONE)
+    running = watcher.look("web")._replace(state="running", init=GONE)
     assert watcher.told(running) is None
-    end(directory, replace(GONE, start_ticks=2))
+    end(directory, GONE._replace(start_ticks=2))
     assert watcher.told(running) is None
     end(directory, GONE, "reboot")
     assert watcher.told(running) == running

@@ -10,7 +10,6 @@ import subprocess
 import threading
 import time
 import typing as t
-from dataclasses import replace
 
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils import _proc, _wait
@@ -106,7 +105,7 @@ def test_one_that_is_dead_already(start: t.Callable[[], InitId]) -> None:
 def test_another_process_with_the_pid_is_not_waited_for(start: t.Callable[[], InitId]) -> None:
     now = start()
     with Deaths() as deaths:
-        deaths.watch("one", replace(now, start_ticks=now.start_ticks - 1))
+        deaths.watch("one", now._replace(start_ticks=now.start_ticks - 1))
         assert deaths.wait(LONG) == {"one"}
 
 
@@ -126,7 +125,7 @@ def test_watching_leaves_no_descriptor(start: t.Callable[[], InitId]) -> None:
         deaths.watch("one", one)
         deaths.watch("one", one)
         deaths.watch("one", other)
-        deaths.watch("two", replace(one, start_ticks=0))
+        deaths.watch("two", one._replace(start_ticks=0))
         assert len(os.listdir("/proc/self/fd")) == len(before) + 1
     assert os.listdir("/proc/self/fd") == before
 
@@ -179,7 +178,7 @@ def test_an_end_without_a_hook_is_what_liblxc_tells(start: t.Callable[[], InitId
     init = start()
     running = view("web", state, init)
     # Its monitor cleans up: for some looks it calls it running, with the init that is dead.
-    host = Host(web=[replace(running, init=None), replace(running, init=None), STOPPED])
+    host = Host(web=[running._replace(init=None), running._replace(init=None), STOPPED])
     doom(init)
     before = time.time_ns()
     views, noticed, in_time = for_exit([running], host, LONG)
@@ -266,7 +265,7 @@ def test_a_pid_that_was_given_away_again_is_not_waited_for(
     start: t.Callable[[], InitId], doom: Doom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     init = start()
-    stranger = replace(init, start_ticks=init.start_ticks + 100)
+    stranger = init._replace(start_ticks=init.start_ticks + 100)
     monitors = iter([InitId(1, 1, "monitor")])
     monkeypatch.setattr(_proc, "parent", lambda pid: next(monitors, InitId(3, 3, "its own parent")))
     # liblxc still says the pid, which is another process's now.
