@@ -115,12 +115,17 @@ class _Pool:
 
     def _fork(self) -> _Worker:
         ours, theirs = socket.socketpair()
-        pid = os.fork()
-        if pid == 0:
-            for worker in self._workers.values():
-                worker.channel.close()
-            ours.close()
-            _serve(theirs, self._job)
+        # An interrupted worker must not find itself where its caller would go on.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                for worker in self._workers.values():
+                    worker.channel.close()
+                ours.close()
+                _serve(theirs, self._job, held)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
         theirs.close()
         worker = _Worker(pid, ours)
         self._workers[ours.fileno()] = worker
@@ -191,12 +196,15 @@ class _Pool:
         gc.unfreeze()
 
 
-def _serve(channel: socket.socket, job: Job) -> t.NoReturn:
-    """A worker's life: a number, a job, a message. It ends when its caller does, but not before its job."""
+def _serve(channel: socket.socket, job: Job, held: set[signal.Signals | int]) -> t.NoReturn:
+    """A worker's life: a number, a job, a message. It ends when its caller does, but not before its job.
+
+    A signal interrupts it as it would its caller: the job undoes what it did, and between two there is nothing to undo. ``held``:
+    the signals that wait, as its caller has it.
+    """
     code = 1
     try:
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
         # Whoever waits for the end of the module's output waits for the module alone.
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):

@@ -14,15 +14,19 @@ class Interrupted(BaseException):
     """A signal asked the module to end; what it did is undone first."""
 
 
+def _interrupt(number: int, _frame: t.Any) -> t.NoReturn:
+    raise Interrupted(f"the module was ended by signal {number}")
+
+
 @contextlib.contextmanager
 def interruptible() -> t.Iterator[None]:
     """Turn the signals that end a module (a lost connection's, say) into an exception, so that the undo runs."""
-
-    def interrupt(number: int, _frame: t.Any) -> None:
-        raise Interrupted(f"the module was ended by signal {number}")
-
+    if signal.getsignal(signal.SIGTERM) is _interrupt:
+        # A caller has done so.
+        yield
+        return
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    before = [signal.signal(number, interrupt) for number in numbers]
+    before = [signal.signal(number, _interrupt) for number in numbers]
     try:
         yield
     finally:
