@@ -71,6 +71,8 @@ def apply(
         left = work.unwind()
         if isinstance(error, (_signals.Interrupted, _errors.LxcTaskError, OSError)):
             raise _told(error, doing, left, work) from error
+        if left and isinstance(error, Exception):
+            raise RuntimeError(f"{type(error).__name__}: {error}; {_after(left, work)}") from error
         raise
     return work.outcome
 
@@ -89,6 +91,10 @@ def _told(
     """The failure in a sentence: which step, why in whose words, and what became of the rest."""
     action = doing.action if doing is not None and doing.action else "record what was done"
     why = str(_errors.of_system(error) if isinstance(error, OSError) else error)
+    return _errors.StepError(f"could not {action}: {why.rstrip('.')}; {_after(left, work)}")
+
+
+def _after(left: t.Sequence[str], work: _work.Work) -> str:
+    """What became of what was done before a failure."""
     after = "the undo could not " + "; ".join(left) if left else work.stands or "what this run had done is undone"
-    after += f", but {'; '.join(work.lasting)}" if work.lasting else ""
-    return _errors.StepError(f"could not {action}: {why.rstrip('.')}; {after}")
+    return after + (f", but {'; '.join(work.lasting)}" if work.lasting else "")
