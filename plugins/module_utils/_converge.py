@@ -130,7 +130,7 @@ def _images_foreseen(plan: _steps.Plan, spec: _spec.TaskSpec, notes: _notes.Note
     """The builds that another task of the call would have done by then. Notes which container leaves its image, and who needs one."""
     spared: list[_steps.Step] = []
     for step in plan.steps:
-        if isinstance(step, (_steps.Destroy, _steps.SetAside)):
+        if isinstance(step, (_steps.Destroy, _steps.SetAside, _steps.RemoveHalfMade)):
             notes.note(LEAVES, os.path.join(spec.lxc_path, spec.container_name))
         elif isinstance(step, _steps.Clone) and step.recipe.id not in notes.all_of(CLONES):
             notes.note(CLONES, step.recipe.id)
