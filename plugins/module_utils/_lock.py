@@ -52,6 +52,11 @@ def _refuse_foreign(directory: str) -> None:
     )
 
 
+def _open(path: str) -> int:
+    _refuse_foreign(os.path.dirname(path))
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
 @contextlib.contextmanager
 def held(path: str, what: str, wait: float | None = None, shared: bool = False) -> t.Iterator[int]:
     """Hold the lock; yields its descriptor, which a child that inherits it holds on. Raises LockTimeoutError, and
@@ -60,12 +65,14 @@ def held(path: str, what: str, wait: float | None = None, shared: bool = False) 
     ``shared``: with others that share it too, but with none that holds it alone.
     """
     limit = WAIT if wait is None else wait
-    directory = os.path.dirname(path)
-    with contextlib.suppress(FileExistsError):
-        os.makedirs(directory, mode=0o700)
-    # Anybody can make one in /run/lock, where we come late.
-    _refuse_foreign(directory)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        descriptor = _open(path)
+    except FileNotFoundError:
+        with contextlib.suppress(FileExistsError):
+            os.makedirs(os.path.dirname(path), mode=0o700)
+        # Anybody can make one in /run/lock, where we come late.
+        _refuse_foreign.cache_clear()
+        descriptor = _open(path)
     os.set_inheritable(descriptor, True)
     try:
         deadline = time.monotonic() + limit
