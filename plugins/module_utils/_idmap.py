@@ -78,10 +78,9 @@ def lines(idmap: Idmap) -> list[_config_lines.Pair]:
 def idmap_in(pairs: t.Iterable[t.Sequence[str]]) -> Idmap | None:
     """The range in which a configuration maps the users from root on; None if it maps none."""
     found: Idmap | None = None
-    for key, value in pairs:
-        words = value.split()
-        if key == KEY and not words:
+    for words in [value.split() for key, value in pairs if key == KEY]:
+        if not words:
             found = None
-        elif key == KEY and words[:2] in (["u", "0"], ["b", "0"]) and _numbers(words[2:]):
+        elif words[:2] in (["u", "0"], ["b", "0"]) and _numbers(words[2:]):
             found = Idmap(int(words[2]), int(words[3]))
     return found

@@ -35,6 +35,7 @@ def of_directories(spec: _spec.TaskSpec, state: str, points: t.Sequence[str]) ->
         return {}
     modes: dict[str, int | None] = {}
     blocked = None
+    real = _tree.RealPath()
     for directory, _mode in place.directories():
         try:
             found = os.lstat(directory)
@@ -46,10 +47,11 @@ def of_directories(spec: _spec.TaskSpec, state: str, points: t.Sequence[str]) ->
             continue
         if not stat.S_ISDIR(found.st_mode):
             blocked = blocked or directory
+        else:
+            real.directory(directory)
         # Who owns the alloc's directory could give it any mode.
         foreign = directory == place.root and found.st_uid != 0
         modes[directory] = _observed.NOT_ROOTS if foreign else stat.S_IMODE(found.st_mode)
-    real = _tree.RealPath()
     secrets = real(place.secrets)
     secrets_mounted = secrets in _tree.within(secrets, points)
     seen: dict[str, t.Any] = {

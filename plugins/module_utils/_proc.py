@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import datetime
 import functools
 import os
 import select
@@ -69,8 +68,7 @@ def alive(init: InitId | None, root: str = "/") -> bool:
 
 def iso(seconds: float) -> str:
     """Seconds since 1970 as ISO 8601 in UTC."""
-    moment = datetime.datetime.fromtimestamp(int(seconds), datetime.timezone.utc)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(seconds)))
 
 
 def started_at(init: InitId) -> str:
