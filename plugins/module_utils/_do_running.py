@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _cgroup_reader,
     _config_lines,
     _duration,
     _errors,
@@ -125,7 +126,8 @@ def thaw(work: _work.Work, _step: _steps.Thaw) -> None:
 def cgroup(work: _work.Work) -> Cgroup:
     """The running task's cgroup; LxcTaskError if it is gone."""
     init = work.seen.init
-    group = None if init is None else Cgroup.of_container(init.pid, work.name, _config_lines.parse(work.seen.config))
+    lines = _config_lines.parse(work.seen.config)
+    group = None if init is None else Cgroup.of_container(init.pid, work.name, lines, _cgroup_reader.LIMITING)
     if group is None:
         raise _errors.LxcTaskError(f"container {work.name} ended meanwhile")
     return group

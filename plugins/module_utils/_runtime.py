@@ -74,10 +74,11 @@ def _takes(probe: t.Any, key: str, value: str) -> bool:
 def _in_memory(text: str) -> t.Iterator[str]:
     """A path that holds a text and is on no disk."""
     descriptor = os.memfd_create("config")
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        file.write(text)
-        file.flush()
+    try:
+        _tree.write_all(descriptor, text)
         yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
 
 
 class Runtime(_liblxc.Containers):

@@ -44,13 +44,22 @@ def write_atomically(path: str, text: str, mode: int = 0o600, draft: str | None 
     draft = draft or f"{path}.new"
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
-        os.fchmod(descriptor, mode)
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            file.write(text)
+        try:
+            os.fchmod(descriptor, mode)
+            write_all(descriptor, text)
+        finally:
+            os.close(descriptor)
         os.rename(draft, path)
     except BaseException:
         os.unlink(draft)
         raise
+
+
+def write_all(descriptor: int, text: str) -> None:
+    """Write a text to an open file. Raises OSError."""
+    left = memoryview(text.encode("utf-8", "surrogateescape"))
+    while left:
+        left = left[os.write(descriptor, left) :]
 
 
 def read(path: str) -> str:
@@ -98,6 +107,11 @@ class RealPath:
 
     def __init__(self) -> None:
         self._known: dict[str, str] = {"/": "/"}
+
+    def directory(self, path: str) -> None:
+        """Know of a path that it is a directory, and no link: it need not be looked at again."""
+        parent, name = os.path.split(path)
+        self._known[path] = os.path.join(self(parent), name)
 
     def __call__(self, path: str) -> str:
         found = self._known.get(path)
