@@ -43,11 +43,21 @@ def converge(
     """One call on one task, from its parameters to its result. ``idle``, ``notes``: see Runtime. Raises LxcTaskError."""
     try:
         with _signals.interruptible():
-            return _in_turn(params, check_mode, idle, notes)
+            return t.cast("dict[str, t.Any]", _in_turn(params, check_mode, idle, notes))
     except _signals.Interrupted as error:
         raise _errors.LxcTaskError(f"{error}, when no step was under way: nothing is half done") from error
     except OSError as error:
         raise _errors.of_system(error) from error
+
+
+def look(params: t.Mapping[str, t.Any], check_mode: bool, notes: _notes.Notes | None = None) -> dict[str, t.Any] | None:
+    """The same where there is nothing to do, or nothing is to be done. None where there is something, or where another call works
+    on the task. Raises LxcTaskError, OSError and Interrupted.
+    """
+    try:
+        return _in_turn(params, check_mode, contextlib.nullcontext, notes, only_look=True)
+    except _errors.LockTimeoutError:
+        return None
 
 
 def _in_turn(
@@ -55,25 +65,23 @@ def _in_turn(
     check_mode: bool,
     idle: t.Callable[[], t.ContextManager[None]],
     notes: _notes.Notes | None,
-) -> dict[str, t.Any]:
+    only_look: bool = False,
+) -> dict[str, t.Any] | None:
     spec, faults = _spec.parse_task(params, _liblxc.default_lxc_path())
     if spec is None:
         raise _errors.OptionsError(faults)
     lock: t.ContextManager[int | None] = contextlib.nullcontext()
     if not check_mode and not faults:
-        lock = turn(spec)
+        file = _lock.lock_file("task", spec.container_name, spec.lxc_path)
+        lock = _lock.held(file, f"container {spec.container_name}", 0.0 if only_look else None)
     with lock as descriptor:
         runtime = _runtime.Runtime(spec.lxc_path, descriptor, spec.options["environment"].values(), idle, notes)
-        return _locked(spec, faults, runtime, check_mode)
+        return _locked(spec, faults, runtime, check_mode, only_look)
 
 
-def turn(spec: _spec.TaskSpec, wait: float | None = None) -> t.ContextManager[int]:
-    """Hold the lock on a task's container. ``wait``: see held."""
-    file = _lock.lock_file("task", spec.container_name, spec.lxc_path)
-    return _lock.held(file, f"container {spec.container_name}", wait)
-
-
-def _locked(spec: _spec.TaskSpec, faults: list[str], runtime: _runtime.Runtime, check_mode: bool) -> dict[str, t.Any]:
+def _locked(
+    spec: _spec.TaskSpec, faults: list[str], runtime: _runtime.Runtime, check_mode: bool, only_look: bool
+) -> dict[str, t.Any] | None:
     spec, seen = _observe.observe(spec, runtime)
     declared = None
     if spec.declares:
@@ -83,6 +91,8 @@ def _locked(spec: _spec.TaskSpec, faults: list[str], runtime: _runtime.Runtime, 
     if faults:
         raise _errors.OptionsError(faults)
     plan = _plan.make_plan(spec, seen, declared)
+    if only_look and plan.changed and not check_mode:
+        return None
     outcome, after = _steps.Outcome(), seen
     if check_mode:
         _foresee(plan, spec, seen)

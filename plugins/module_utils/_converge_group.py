@@ -1,11 +1,10 @@
 # Copyright (c) nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One call of lxc_task_group: each row is a call of converge, in worker processes; what comes of them is collected."""
+"""One call of lxc_task_group: each row is a look or, where there is something to do, a call of converge in a worker process."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 import typing as t
@@ -21,8 +20,6 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _names,
     _notes,
     _pool,
-    _signals,
-    _spec,
 )
 
 # A host's log is told how far a call is, at most so often: seconds.
@@ -51,12 +48,10 @@ def converge_group(params: _group.Params, check_mode: bool, log: t.Callable[[str
         results[number] = {**_identity(rows[number]), **result}
         progress.tell(results[number])
 
-    def rehearse() -> None:
-        if len(rows) > cpus:
-            _rehearse(rows[0], check_mode)
+    def look(number: int) -> dict[str, t.Any] | None:
+        return _look(rows[number], check_mode, notes)
 
-    cpus = len(os.sched_getaffinity(0))
-    _pool.run(len(rows), job, params["parallel"] or 2 * cpus, done, rehearse)
+    _pool.run(len(rows), job, params["parallel"] or 2 * len(os.sched_getaffinity(0)), done, look)
     pruned: list[str] = []
     troubles: list[str] = []
     # The tasks are done: what became of them is told all the same.
@@ -72,33 +67,32 @@ def converge_group(params: _group.Params, check_mode: bool, log: t.Callable[[str
     return _collected(params, results, pruned, troubles, warnings)
 
 
-def _rehearse(row: _group.Row, check_mode: bool) -> None:
-    """Look at one task, which changes nothing, before the workers are forked: they share what that loads and keeps in mind."""
-    spec, faults = _spec.parse_task(row.params, _liblxc.default_lxc_path())
-    if spec is None or faults:
-        return
-    # Where another call works on it, there is nothing to wait for: its turn comes.
-    free = contextlib.nullcontext() if check_mode else _converge.turn(spec, wait=0.0)
+def _look(row: _group.Row, check_mode: bool, notes: _notes.Notes) -> dict[str, t.Any] | None:
+    """What _one returns, where that takes no more than a look; None for all else, errors too: its turn comes."""
     try:
-        with free:
-            changed = _converge.converge(row.params, True)["changed"]
-    except Exception as error:  # pylint: disable=broad-except # it is told in its turn
-        if isinstance(error.__cause__, _signals.Interrupted):
-            raise _signals.Interrupted(str(error.__cause__)) from error
-        return
-    if changed and not check_mode:
+        result = _converge.look(row.params, check_mode, notes)
+    except Exception:  # noqa: BLE001 # pylint: disable=broad-except # it is told in its turn
+        return None
+    if result is None:
         # Each worker would load it.
         from ansible_collections.nomadic.lxc.plugins.module_utils import _apply  # noqa: F401
+
+        return None
+    return _told(result)
 
 
 def _one(row: _group.Row, check_mode: bool, idle: _pool.Idle, notes: _notes.Notes) -> dict[str, t.Any]:
     """What a call of lxc_task returns, or its error."""
     try:
-        result = _converge.converge(row.params, check_mode, idle, notes)
+        return _told(_converge.converge(row.params, check_mode, idle, notes))
     except _errors.LxcTaskError as error:
         return {"error": str(error), "errors": [str(it) for it in error.errors]}
-    del result["ansible_facts"]
-    return {**result, "state": result["task"]["state"]}
+
+
+def _told(result: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The row of a result."""
+    row = {key: value for key, value in result.items() if key != "ansible_facts"}
+    return {**row, "state": row["task"]["state"]}
 
 
 def _lost(lost: _pool.Lost) -> dict[str, t.Any]:

@@ -9,6 +9,7 @@ is imported twice.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import gc
 import json
@@ -20,7 +21,7 @@ import traceback
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _signals
+from ansible_collections.nomadic.lxc.plugins.module_utils import _looks, _signals
 
 # How many workers there may be for each that works, since the others wait.
 _WAITING = 16
@@ -29,7 +30,6 @@ _WAITING = 16
 # pages.
 _LONG = 0.01
 _FIRST = 0.05
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 # Entered while a job only waits.
 Idle = t.Callable[[], t.ContextManager[None]]
@@ -63,41 +63,56 @@ def run(
     job: Job,
     parallel: int,
     done: t.Callable[[int, t.Any], None],
-    before: t.Callable[[], None] = lambda: None,
+    look: _looks.Look = lambda _number: None,
 ) -> None:
-    """Do the jobs 0 to count-1; ``done`` gets each one's number and result, in the order in which they end. ``before``: is done
-    first, and the workers share what it leaves in memory.
+    """Do the jobs 0 to count-1; ``done`` gets each one's number and result, in the order in which they end. ``look``: does a job
+    that needs no more than that; the workers share what it leaves in memory.
 
     A result is what json takes, or Lost. A signal that ends the module ends the jobs first, which undo what they did; those
     that had not begun are Lost.
     """
-    pool = _Pool(job, parallel, done)
+    pool = _Pool(count, job, parallel, done)
     try:
         with _signals.interruptible():
-            before()
-            pool.work(count)
+            pool.look(look)
+            pool.work()
     except _signals.Interrupted as interrupted:
-        pool.end(str(interrupted), count)
+        pool.end(str(interrupted))
     finally:
         pool.close()
 
 
 class _Pool:
-    def __init__(self, job: Job, parallel: int, done: t.Callable[[int, t.Any], None]) -> None:
+    def __init__(self, count: int, job: Job, parallel: int, done: t.Callable[[int, t.Any], None]) -> None:
+        self._due = collections.deque(range(count))
         self._job, self._parallel, self._done = job, parallel, done
         self._workers: dict[int, _Worker] = {}
         self._poll = select.poll()
-        self._begun = 0
         self._first = self._at_once = min(parallel, len(os.sched_getaffinity(0)))
-
-    def work(self, count: int) -> None:
+        # What is there is no garbage, and going over it would have the processes copy it.
         gc.freeze()
+
+    def look(self, look: _looks.Look) -> None:
+        """Do what needs only a look."""
+
+        def done(number: int, result: t.Any) -> None:
+            with _signals.held():
+                self._due.remove(number)
+                self._done(number, result)
+
+        _looks.run(len(self._due), look, self._first, done)
+
+    def work(self) -> None:
+        """Do what is due. A signal is heard while nothing is known that has not been told."""
+        ready: list[int] = []
         while True:
-            while self._begun < count and self._busy() < self._at_once and self._give(self._begun):
-                self._begun += 1
-            if self._begun == count and not any(worker.job is not None for worker in self._workers.values()):
-                return
-            self._read()
+            with _signals.held():
+                self._read(ready)
+                while self._due and self._busy() < self._at_once and self._give(self._due[0]):
+                    self._due.popleft()
+                if not self._due and not any(worker.job is not None for worker in self._workers.values()):
+                    return
+            ready = self._wait()
 
     def _busy(self) -> int:
         return sum(worker.job is not None and not worker.idle for worker in self._workers.values())
@@ -116,33 +131,34 @@ class _Pool:
     def _fork(self) -> _Worker:
         ours, theirs = socket.socketpair()
         # An interrupted worker must not find itself where its caller would go on.
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        try:
+        with _signals.held():
             pid = os.fork()
             if pid == 0:
                 for worker in self._workers.values():
                     worker.channel.close()
                 ours.close()
-                _serve(theirs, self._job, held)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+                _serve(theirs, self._job)
         theirs.close()
         worker = _Worker(pid, ours)
         self._workers[ours.fileno()] = worker
         self._poll.register(ours, select.POLLIN)
         return worker
 
-    def _read(self) -> None:
+    def _wait(self) -> list[int]:
+        """Wait for a word; the descriptors of the workers that told something."""
         more = self._at_once < self._parallel
         begins = len(self._workers) <= self._first and not all(worker.told for worker in self._workers.values())
         patience = _FIRST if begins else _LONG
-        told = self._poll.poll(patience * 1000 if more else None)
-        if not told:
+        ready = [descriptor for descriptor, _event in self._poll.poll(patience * 1000 if more else None)]
+        if not ready:
             self._at_once += 1
-        for descriptor, _event in told:
+        return ready
+
+    def _read(self, ready: list[int]) -> None:
+        for descriptor in ready:
             worker = self._workers[descriptor]
             try:
-                got = worker.channel.recv(1 << 20)
+                got = worker.channel.recv(1 << 16)
             except OSError:
                 got = b""
             if not got:
@@ -172,19 +188,16 @@ class _Pool:
             how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"status {os.WEXITSTATUS(status)}"
             self._done(worker.job, Lost(f"the process that worked on it ended with {how}"))
 
-    def end(self, why: str, count: int) -> None:
+    def end(self, why: str) -> None:
         """Have the jobs that were begun undone, and wait for that."""
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        try:
+        with _signals.held():
             for worker in self._workers.values():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(worker.pid, signal.SIGTERM)
             while any(worker.job is not None for worker in self._workers.values()):
-                self._read()
-            for number in range(self._begun, count):
+                self._read(self._wait())
+            for number in self._due:
                 self._done(number, Lost(f"{why} before it began"))
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
     def close(self) -> None:
         """Let the workers go: without a channel they end."""
@@ -196,15 +209,14 @@ class _Pool:
         gc.unfreeze()
 
 
-def _serve(channel: socket.socket, job: Job, held: set[signal.Signals | int]) -> t.NoReturn:
+def _serve(channel: socket.socket, job: Job) -> t.NoReturn:
     """A worker's life: a number, a job, a message. It ends when its caller does, but not before its job.
 
-    A signal interrupts it as it would its caller: the job undoes what it did, and between two there is nothing to undo. ``held``:
-    the signals that wait, as its caller has it.
+    A signal interrupts it as it would its caller: the job undoes what it did, and between two there is nothing to undo.
     """
     code = 1
     try:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        _signals.release()
         # Whoever waits for the end of the module's output waits for the module alone.
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):

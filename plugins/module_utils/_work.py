@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import signal
 import typing as t
 from dataclasses import dataclass, field
 
@@ -17,6 +16,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _observed,
     _record,
     _runtime,
+    _signals,
     _spec,
     _steps,
     _tree,
@@ -74,8 +74,7 @@ class Work:
     def unwind(self) -> list[str]:
         """Take everything back; returns what could not be, in words. Signals wait until it is done."""
         left: list[str] = []
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
-        try:
+        with _signals.held():
             while self.undo:
                 words, undo = self.undo.pop()
                 try:
@@ -84,8 +83,6 @@ class Work:
                     left.append(f"{words} ({str(error) or repr(error)})")
             with contextlib.suppress(Exception):
                 self.runtime.sweep(self.name)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, held)
         return left
 
 
