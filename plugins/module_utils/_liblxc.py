@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import time
 import typing as t
@@ -47,18 +46,14 @@ def default_lxc_path() -> str:
 @contextlib.contextmanager
 def quiet() -> t.Iterator[None]:
     """liblxc prints to our standard error what it returns anyway."""
-    saved = os.dup(2)
+    null, saved = os.open(os.devnull, os.O_WRONLY), os.dup(2)
     try:
-        os.dup2(_null(), 2)
+        os.dup2(null, 2)
         yield
     finally:
         os.dup2(saved, 2)
+        os.close(null)
         os.close(saved)
-
-
-@functools.cache
-def _null() -> int:
-    return os.open(os.devnull, os.O_WRONLY)
 
 
 class Containers:
