@@ -34,7 +34,7 @@ MAKE, SAME, LIMIT, STATS, REMOVE = "make and start", "no-op", "change one limit"
 # What the tools and the binding do: what is cloned is there.
 CLONE = "make and start, the image is there"
 # What LXC alone needs for the tasks that ours has made, with all that they have.
-AGAIN = "start again what ours has made"
+END, AGAIN = OF_OURS = ("end what ours has made", "start again what ours has made")
 NUMBERS = (1, 10, 100)
 LONG = 100
 GROWTH = (1, 10, 50, 100, 200, 400)
@@ -64,8 +64,13 @@ class Bench:
 
     @property
     def path(self) -> str:
-        """Where the containers are that are not the peer's."""
+        """Where the containers of the tools and of the binding are."""
         return os.path.join(self.place, "lxc")
+
+    @property
+    def own(self) -> str:
+        """Where ours are: nobody looks at those of others."""
+        return os.path.join(self.place, "ours")
 
     def timed(self, what: str, who: str, count: int, *command: str) -> None:
         """Run a command and keep how long it took."""
@@ -122,7 +127,7 @@ class Bench:
     @property
     def where(self) -> dict[str, str]:
         """Where our tasks are."""
-        return {"lxc_path": self.path, "alloc_dir": os.path.join(self.place, "alloc")}
+        return {"lxc_path": self.own, "alloc_dir": os.path.join(self.place, "alloc")}
 
     def options(self, what: str, count: int) -> dict[str, t.Any]:
         """Of lxc_task_group."""
@@ -164,7 +169,7 @@ class Bench:
 
     def again(self, count: int) -> None:
         """End our tasks, and have the binding start them."""
-        for what in ("end", AGAIN):
+        for what in OF_OURS:
             self.binding(what, count)
 
     def clone(self, count: int) -> None:
@@ -198,7 +203,8 @@ class Bench:
 
     def binding(self, what: str, count: int) -> None:
         """The same through liblxc's binding, four at a time; a process of its own, since it moves between control groups."""
-        self.timed(what, BINDING, count, sys.executable, __file__, "--binding", what, self.path, str(count))
+        path = self.own if what in OF_OURS else self.path
+        self.timed(what, BINDING, count, sys.executable, __file__, "--binding", what, path, str(count))
 
     def ping(self) -> None:
         """What a playbook costs that does nothing."""
@@ -206,7 +212,8 @@ class Bench:
 
     def base(self) -> None:
         """Make the container from which the tools and the binding clone."""
-        os.makedirs(self.path, exist_ok=True)
+        for path in (self.path, self.own):
+            os.makedirs(path)
         commands = f"lxc-create -P {self.path} -n base -t busybox && {OFFLINE} {self.path}/base/config"
         subprocess.run(["bash", "-c", commands], stdout=subprocess.DEVNULL, check=True)
 
@@ -217,8 +224,8 @@ def by_binding(what: str, path: str, count: int) -> None:
 
     import lxc
 
-    ours = what in ("end", AGAIN)
-    names = [f"ours-{number}-{PREFIX}" if ours else f"{PREFIX}-bind-{number}" for number in range(count)]
+    name = f"ours-{{}}-{PREFIX}" if what in OF_OURS else f"{PREFIX}-bind-{{}}"
+    names = [name.format(number) for number in range(count)]
     if what == MAKE:
         base = lxc.Container("base", path)
         for name in names:
@@ -227,7 +234,7 @@ def by_binding(what: str, path: str, count: int) -> None:
     deeds: dict[str, t.Callable[[t.Any], bool]] = {
         MAKE: lambda it: it.start(),
         AGAIN: lambda it: it.start(),
-        "end": lambda it: it.stop(),
+        END: lambda it: it.stop(),
         SAME: lambda it: it.state == "RUNNING",
         LIMIT: lambda it: any(it.set_cgroup_item(key, "64M") for key in ("memory.limit_in_bytes", "memory.max")),
         REMOVE: lambda it: it.stop() and it.destroy(),
@@ -507,7 +514,7 @@ def pictured(bench: Bench) -> dict[str, list[tuple[int, float]]]:
 
 def clean(bench: Bench) -> None:
     """Remove what a run that failed has left."""
-    for path, prefix in ((bench.path, ""), (PEERS_PATH, f"{PREFIX}-peer-")):
+    for path, prefix in ((bench.path, ""), (bench.own, ""), (PEERS_PATH, f"{PREFIX}-peer-")):
         names = [name for name in os.listdir(path) if name.startswith(prefix)] if os.path.isdir(path) else []
         # What others were cloned from comes last.
         for name in sorted(names, key=lambda name: name == "base"):
@@ -519,8 +526,8 @@ def clean(bench: Bench) -> None:
     for point in points:
         if point.startswith(bench.place):
             subprocess.run(["umount", point], check=False)
-    for name in ("lxc", "alloc"):
-        shutil.rmtree(os.path.join(bench.place, name), ignore_errors=True)
+    for path in (bench.path, bench.own, bench.where["alloc_dir"]):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def main() -> None:
