@@ -146,6 +146,12 @@ def converge(
     return "\n".join(lines) + "\n"
 
 
+def same_but_for_limits(text: str, other: str) -> bool:
+    """Whether two configurations differ at most in limits, of which each line stands for itself: liblxc loads both, or none."""
+    one, two = ([pair for pair in _config_lines.parse(it) if pair[0] not in _LIMITS] for it in (text, other))
+    return one == two
+
+
 def _with_network(
     block: t.Sequence[_config_lines.Pair], others: t.Sequence[_config_lines.Pair]
 ) -> list[_config_lines.Pair]:

@@ -15,6 +15,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._config import (
     owner_refuses,
     quote,
     render,
+    same_but_for_limits,
 )
 from ansible_collections.nomadic.lxc.plugins.module_utils._config_lines import parse, parse_line, unquote
 from hypothesis import assume, example, given
@@ -432,3 +433,20 @@ def test_lines_of_others_stay_in_their_order(
 
 def owner_like(key: str) -> bool:
     return canonical(key) in {canonical(name) for name in (*EXCLUSIVE, *SHARED)}
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (MADE, True),
+        (f"# a note\n{MADE}", True),
+        (MADE.replace(END, f"lxc.cgroup.memory.limit_in_bytes = 5\nlxc.cgroup2.memory.max = 5\n{END}"), True),
+        (MADE.replace(END, f"lxc.cgroup2.cpu.weight = 5\nlxc.cap.keep = kill\n{END}"), False),
+        (MADE.replace("lxc.uts.name = web\n", ""), False),
+        (f"lxc.cap.drop = net_admin\n{MADE}", False),
+        ("\n".join(reversed(MADE.split("\n"))), False),
+    ],
+)
+def test_what_is_the_same_but_for_limits(other: str, same: bool) -> None:
+    assert same_but_for_limits(MADE, other) is same
+    assert same_but_for_limits(other, MADE) is same

@@ -1,7 +1,9 @@
 # Copyright (c) nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is taken back of a removal, by how far it came. Real directories, and in the place of Runtime what removes them."""
+"""What is taken back of a removal, by how far it came; which configurations liblxc is asked to load. Real directories, and in the
+place of Runtime what removes them, or refuses.
+"""
 
 from __future__ import annotations
 
@@ -90,3 +92,26 @@ def test_what_is_done_afterwards_can_be_taken_back(tmp_path: Path) -> None:
     assert not work.undo and work.stands is not None
     work.then("stop the task", lambda: None)
     assert work.unwind() == [] and work.stands is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "unloadable", "asked"),
+    [
+        ([("lxc.cgroup2.memory.max", "5")], None, False),
+        ([("lxc.cgroup2.memory.max", "5")], "it is broken", True),
+        ([("lxc.cgroup2.memory.max", "5"), ("lxc.cap.keep", "kill")], None, True),
+    ],
+)
+def test_a_configuration_is_tried_where_more_than_limits_change(
+    tmp_path: Path, lines: list[tuple[str, str]], unloadable: str | None, asked: bool
+) -> None:
+    work = working(tmp_path, "{}/rootfs", None, None)
+    work.seen = work.seen._replace(unloadable=unloadable)
+    tried: list[str] = []
+    t.cast(t.Any, work.runtime).check = lambda _name, text: tried.append(text)
+    _do_container.configure(work, _steps.Configure("write configuration", ()))
+    tried.clear()
+    _do_container.configure(work, _steps.Configure("write configuration", tuple(lines)))
+    text = (tmp_path / "web/config").read_text(encoding="utf-8")
+    assert all(f"{key} = {value}\n" in text for key, value in lines)
+    assert tried == ([text] if asked else [])
