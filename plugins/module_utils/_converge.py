@@ -51,8 +51,8 @@ def converge(
 
 
 def look(params: t.Mapping[str, t.Any], check_mode: bool, notes: _notes.Notes | None = None) -> dict[str, t.Any] | None:
-    """The same where there is nothing to do, or nothing is to be done. None where there is something, or where another call works
-    on the task. Raises LxcTaskError, OSError and Interrupted.
+    """What converge returns, in check mode or where there is nothing to do. None where there is something to do, or where another
+    call works on the task. Raises LxcTaskError, OSError and Interrupted.
     """
     try:
         return _in_turn(params, check_mode, contextlib.nullcontext, notes, only_look=True)
@@ -139,12 +139,13 @@ def _foresee(plan: _steps.Plan, spec: _spec.TaskSpec, seen: _observed.Observed) 
 def _images_foreseen(plan: _steps.Plan, spec: _spec.TaskSpec, notes: _notes.Notes) -> list[_steps.Step]:
     """The builds that another task of the call would have done by then. Notes which container leaves its image, and who needs one."""
     spared: list[_steps.Step] = []
+    container = os.path.join(spec.lxc_path, spec.container_name)
     for step in plan.steps:
         if isinstance(step, (_steps.Destroy, _steps.SetAside, _steps.RemoveHalfMade)):
-            notes.note(LEAVES, os.path.join(spec.lxc_path, spec.container_name))
+            notes.note(LEAVES, container)
         elif isinstance(step, _steps.Clone) and step.recipe.id not in notes.all_of(CLONES):
             notes.note(CLONES, step.recipe.id)
-        elif isinstance(step, _steps.BuildImage) and not notes.first(f"build {step.recipe.id}"):
+        elif isinstance(step, _steps.BuildImage) and not notes.first(f"build {step.recipe.id}", container):
             spared.append(step)
     return spared
 

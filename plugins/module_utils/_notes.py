@@ -40,8 +40,7 @@ class Notes:
             self._told.setdefault(about, []).append(words)
         return self._told.get(what, [])
 
-    def first(self, what: str) -> bool:
-        """Whether nobody has asked for this before."""
-        mine = f"{os.getpid()} {os.urandom(8).hex()}"
-        self.note(what, mine)
-        return self.all_of(what)[0] == mine
+    def first(self, what: str, who: str) -> bool:
+        """Whether nobody else has asked for this before. Who was the first is so when it asks again."""
+        self.note(what, who)
+        return self.all_of(what)[0] == who

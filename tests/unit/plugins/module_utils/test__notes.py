@@ -36,12 +36,13 @@ def test_one_process_is_the_first_to_ask() -> None:
     for _number in range(8):
         pid = os.fork()
         if pid == 0:
-            os.write(writable, b"1" if notes.first("image") else b"0")
+            os.write(writable, b"1" if notes.first("image", str(os.getpid())) else b"0")
             os._exit(0)
         children.append(pid)
     assert all(os.waitpid(pid, 0)[1] == 0 for pid in children)
     assert sorted(os.read(readable, 100)) == sorted(b"00000001")
-    assert not notes.first("image") and notes.first("another")
+    assert not notes.first("image", "web")
+    assert notes.first("another", "web") and not notes.first("another", "db") and notes.first("another", "web")
 
 
 def test_a_later_call_knows_nothing() -> None:
