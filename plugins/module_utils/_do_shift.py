@@ -72,10 +72,10 @@ def shift_shared(work: _work.Work, step: _steps.ShiftShared) -> None:
     root's, programs say, where others of the host can come by.
     """
     place, idmap = t.cast(_names.Layout, work.spec.layout), step.wanted
-    work.lasting.append(f"{place.alloc} stays user {idmap.base}'s")
     with _do_directories.alloc_lock(work):
         _do_directories.refuse_mixed(work, True)
         for path in _shared(place, True):
+            work.lasting.append(f"{path} stays user {idmap.base}'s")
             _shift.shift_tree(path, _shift.inwards(idmap))
         mode = dict(place.directories(True))[place.root]
         _do_directories.make_directory(work, place.root, mode, idmap.base, always=True)

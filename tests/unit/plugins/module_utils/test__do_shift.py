@@ -98,7 +98,7 @@ def test_a_failure_tells_what_stays(tmp_path: Path) -> None:
     steps = (_steps.ShiftShared("share", RANGE), _steps.Freeze("freeze"))
     with pytest.raises(_errors.StepError) as failed:
         _apply.apply(steps, work.spec, work.seen, runtime)
-    stays = f"what this run had done is undone, but {place.alloc} stays user {RANGE.base}'s"
+    stays = f"what this run had done is undone; {place.alloc} stays user {RANGE.base}'s"
     assert str(failed.value) == f"could not freeze: no; {stays}"
 
 
