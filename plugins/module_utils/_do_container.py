@@ -195,7 +195,8 @@ def configure(work: _work.Work, step: _steps.Configure) -> None:
     former = _tree.read_text(file) or ""
     mode = os.stat(file).st_mode & 0o777
     text = configuration(work, step)
-    if work.seen.unloadable is not None or not _config.same_but_for_limits(former, text):
+    loads = work.seen.unloadable is None and not work.seen.restorable
+    if not (loads and _config.same_but_for_limits(former, text)):
         work.runtime.check(work.name, text)
     work.then("put the configuration back", lambda: _tree.write_atomically(file, former, mode))
     _tree.write_atomically(file, text, CONFIG_MODE)
