@@ -71,7 +71,7 @@ def apply(
         left = work.unwind()
         if isinstance(error, (_signals.Interrupted, _errors.LxcTaskError, OSError)):
             raise _told(error, doing, left, work) from error
-        if left and isinstance(error, Exception):
+        if (left or work.lasting) and isinstance(error, Exception):
             raise RuntimeError(f"{type(error).__name__}: {error}; {_after(left, work)}") from error
         raise
     return work.outcome
@@ -97,4 +97,4 @@ def _told(
 def _after(left: t.Sequence[str], work: _work.Work) -> str:
     """What became of what was done before a failure."""
     after = "the undo could not " + "; ".join(left) if left else work.stands or "what this run had done is undone"
-    return after + (f", but {'; '.join(work.lasting)}" if work.lasting else "")
+    return "; ".join([after, *work.lasting])

@@ -12,12 +12,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import signal
 import time
 import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_files as files
-from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_mounts, _cgroup_reader, _cgroup_text, _errors
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _cgroup_mounts,
+    _cgroup_reader,
+    _cgroup_text,
+    _errors,
+    _signals,
+)
 
 # Seconds. A frozen state is reached at the next return to user space, so within milliseconds; a process that waits in the
 # kernel without end never gets there.
@@ -26,17 +31,6 @@ FREEZE_TIMEOUT = 5.0
 RECLAIM_TIMEOUT = 10.0
 _PAUSE = 0.002
 _RECLAIM_PAUSE = 0.05
-
-
-@contextlib.contextmanager
-def _signals_held() -> t.Iterator[None]:
-    """Let the signals that end a module wait, so that none leaves a container frozen behind. Bounded by the timeouts."""
-    ending = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ending)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _size(count: int) -> str:
@@ -150,7 +144,8 @@ class Cgroup(_cgroup_reader.CgroupReader):
         if former is not None and former <= limit and usage is not None and usage <= limit:
             self._put("memory", "memory.max", str(limit), failing)
             return
-        with _signals_held(), self._frozen(failing), self._kept("memory", "memory.high", failing):
+        # So that no signal leaves a container frozen behind; bounded by the timeouts.
+        with _signals.held(), self._frozen(failing), self._kept("memory", "memory.high", failing):
 
             def attempt() -> bool:
                 self._put("memory", "memory.high", str(limit), failing)

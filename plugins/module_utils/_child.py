@@ -11,7 +11,7 @@ import signal
 import time
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _proc
+from ansible_collections.nomadic.lxc.plugins.module_utils import _proc, _signals
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ)
 FOREVER = 10.0**8
@@ -39,14 +39,17 @@ def call(
     once a second) has said so for a while, its session is killed.
     """
     with os.fdopen(os.memfd_create("output"), "w+b") as output:
-        child = os.fork()
-        if child == 0:
-            _run(function, output.fileno(), inherit)
+        child = status = 0
         try:
+            with _signals.held():
+                child = os.fork()
+                if child == 0:
+                    _run(function, output.fileno(), inherit)
             in_time = _wait(child, timeout, hangs)
         finally:
             # Also when a signal ends our waiting: what the child has started must not go on behind the undo.
-            status = _reap(child)
+            if child:
+                status = _reap(child)
         output.seek(0)
         text = output.read().decode("utf-8", "replace")
     return Finished(ok=in_time and status == 0, output=text, timed_out=not in_time)

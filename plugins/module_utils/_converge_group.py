@@ -51,7 +51,12 @@ def converge_group(params: _group.Params, check_mode: bool, log: t.Callable[[str
     def look(number: int) -> dict[str, t.Any] | None:
         return _look(rows[number], check_mode, notes)
 
-    _pool.run(len(rows), job, params["parallel"] or 2 * len(os.sched_getaffinity(0)), done, look)
+    def before() -> None:
+        if not check_mode:
+            # Each worker would load it.
+            from ansible_collections.nomadic.lxc.plugins.module_utils import _apply  # noqa: F401
+
+    _pool.run(len(rows), job, params["parallel"] or 2 * len(os.sched_getaffinity(0)), done, look, before)
     pruned: list[str] = []
     troubles: list[str] = []
     # The tasks are done: what became of them is told all the same.
@@ -73,23 +78,18 @@ def _look(row: _group.Row, check_mode: bool, notes: _notes.Notes) -> dict[str, t
         result = _converge.look(row.params, check_mode, notes)
     except Exception:  # noqa: BLE001 # pylint: disable=broad-except # it is told in its turn
         return None
-    if result is None:
-        # Each worker would load it.
-        from ansible_collections.nomadic.lxc.plugins.module_utils import _apply  # noqa: F401
-
-        return None
-    return _told(result)
+    return None if result is None else _row_of(result)
 
 
 def _one(row: _group.Row, check_mode: bool, idle: _pool.Idle, notes: _notes.Notes) -> dict[str, t.Any]:
     """What a call of lxc_task returns, or its error."""
     try:
-        return _told(_converge.converge(row.params, check_mode, idle, notes))
+        return _row_of(_converge.converge(row.params, check_mode, idle, notes))
     except _errors.LxcTaskError as error:
         return {"error": str(error), "errors": [str(it) for it in error.errors]}
 
 
-def _told(result: dict[str, t.Any]) -> dict[str, t.Any]:
+def _row_of(result: dict[str, t.Any]) -> dict[str, t.Any]:
     """The row of a result."""
     row = {key: value for key, value in result.items() if key != "ansible_facts"}
     return {**row, "state": row["task"]["state"]}

@@ -25,7 +25,9 @@ class Handle(t.NamedTuple):
 
 
 def fault_beside(handle: Handle | None, name: str | None, alloc_id: str | None) -> str | None:
-    """What is wrong with a name and an alloc that are given with a handle, None for one that can't be read; None if nothing is."""
+    """What is wrong with a name and an alloc that are given with a handle; None if nothing is. ``handle``: None for one that can't
+    be read.
+    """
     if name is None:
         given = "alloc_id is given without name, and the handle names the container already: leave it out"
         return None if alloc_id is None else given

@@ -5,42 +5,55 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _signals
+from ansible_collections.nomadic.lxc.plugins.module_utils import _fork, _signals
 
 # The job's result, which json takes; None where a look is not all.
 Look = t.Callable[[int], t.Any]
 
+# A helper costs as much as a few looks.
+_LEAST = 4
 
-def run(count: int, look: Look, processes: int, done: t.Callable[[int, t.Any], None]) -> list[int]:
-    """Look at the jobs 0 to count-1 until one needs more; ``done`` gets each result. Returns the numbers of those that are left.
+
+class _Helper(t.NamedTuple):
+    """``channel``: from which can be read what it found, once it is done."""
+
+    pid: int
+    channel: int
+
+
+def run(count: int, look: Look, processes: int, done: t.Callable[[int, t.Any], None]) -> None:
+    """Look at the jobs 0 to count-1 until one needs more; ``done`` gets each result. The others are left to be done as jobs.
 
     Mostly all are alike: where the first needs more, none of the others is looked at, and in a share none that follows.
     """
-    left = list(range(count))
-
-    def told(number: int, result: t.Any) -> None:
-        left.remove(number)
-        done(number, result)
-
-    for number, result in _looked(left[:1], look):
-        told(number, result)
-    if left[:1] == [0] or not left:
-        return left
-    shares = [left[first::processes] for first in range(processes)]
-    with contextlib.ExitStack() as stack:
-        helpers = [stack.enter_context(_helper(share, look)) for share in shares[1:] if share]
-        for number, result in _looked(shares[0], look):
-            told(number, result)
+    result = look(0) if count else None
+    if result is None:
+        return
+    done(0, result)
+    rest = range(1, count)
+    processes = max(1, min(processes, len(rest) // _LEAST))
+    helpers: list[_Helper] = []
+    try:
+        for first in range(1, processes):
+            with _signals.held():
+                helpers += _started(rest[first::processes], look, helpers)
+        for number, result in _looked(rest[0::processes], look):
+            done(number, result)
         for helper in helpers:
-            for number, result in _read(helper):
-                told(number, result)
-    return left
+            for number, result in _read(helper.channel):
+                done(number, result)
+    finally:
+        with _signals.held():
+            for helper in helpers:
+                os.close(helper.channel)
+                # Of one that is not done nobody wants to hear any more.
+                os.kill(helper.pid, signal.SIGTERM)
+                os.waitpid(helper.pid, 0)
 
 
 def _looked(share: t.Iterable[int], look: Look) -> t.Iterator[tuple[int, t.Any]]:
@@ -51,33 +64,28 @@ def _looked(share: t.Iterable[int], look: Look) -> t.Iterator[tuple[int, t.Any]]
         yield number, result
 
 
-@contextlib.contextmanager
-def _helper(share: list[int], look: Look) -> t.Iterator[int]:
-    """A process that looks at a share; what it found can be read from the descriptor."""
-    ours, theirs = os.pipe()
-    # An interrupted helper must not find itself where its caller would go on.
-    with _signals.held():
-        pid = os.fork()
-        if pid == 0:
-            _help(theirs, share, look)
-    os.close(theirs)
+def _started(share: t.Sequence[int], look: Look, others: t.Iterable[_Helper]) -> list[_Helper]:
+    """A helper that looks at a share; none where the host has no process or descriptor left."""
+    ours = theirs = -1
     try:
-        yield ours
+        ours, theirs = os.pipe()
+        # With an end of ours it would not notice that nobody reads any more.
+        pid = _fork.start(lambda: _help(theirs, share, look), [ours, *(it.channel for it in others)])
+        return [_Helper(pid, ours)]
+    except OSError:
+        if ours >= 0:
+            os.close(ours)
+        return []
     finally:
-        os.close(ours)
-        # Of one that is not done nobody wants to hear any more.
-        os.kill(pid, signal.SIGTERM)
-        os.waitpid(pid, 0)
+        if theirs >= 0:
+            os.close(theirs)
 
 
-def _help(channel: int, share: list[int], look: Look) -> t.NoReturn:
-    try:
-        _signals.release()
+def _help(channel: int, share: t.Sequence[int], look: Look) -> None:
+    with _signals.heard():
         found = json.dumps(list(_looked(share, look))).encode()
-        with os.fdopen(channel, "wb") as file:
-            file.write(found)
-    finally:
-        os._exit(0)
+    with os.fdopen(channel, "wb") as file:
+        file.write(found)
 
 
 def _read(channel: int) -> list[tuple[int, t.Any]]:

@@ -4,7 +4,7 @@
 """Jobs done by worker processes: a few at a time, and more while some only wait.
 
 Processes and not threads: liblxc forks, and what it inherits must be what its own job holds. They are forked, so that nothing
-is imported twice.
+is imported twice. Where a look is all that a job takes, it needs no worker: see _looks.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ import traceback
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _looks, _signals
+from ansible_collections.nomadic.lxc.plugins.module_utils import _fork, _looks, _signals
 
 # How many workers there may be for each that works, since the others wait.
 _WAITING = 16
-# Seconds. Jobs that only look are done by as many workers as there are CPUs; more come where none of them has told anything
-# for so long: a worker costs as much as a few looks. What the first ones do first takes longer, since they begin with copies of
-# pages.
+# Seconds. As many workers begin as there are CPUs; more come where none of them has told anything for so long. What the first
+# ones do first takes longer, since they begin with copies of pages.
 _LONG = 0.01
 _FIRST = 0.05
 
@@ -64,9 +63,10 @@ def run(
     parallel: int,
     done: t.Callable[[int, t.Any], None],
     look: _looks.Look = lambda _number: None,
+    before: t.Callable[[], None] = lambda: None,
 ) -> None:
-    """Do the jobs 0 to count-1; ``done`` gets each one's number and result, in the order in which they end. ``look``: does a job
-    that needs no more than that; the workers share what it leaves in memory.
+    """Do the jobs 0 to count-1; ``done`` gets each one's number and result. ``look``: does a job that needs no more than that, see
+    _looks. ``before``: is done before the first worker is there; all share what it leaves in memory.
 
     A result is what json takes, or Lost. A signal that ends the module ends the jobs first, which undo what they did; those
     that had not begun are Lost.
@@ -75,7 +75,9 @@ def run(
     try:
         with _signals.interruptible():
             pool.look(look)
-            pool.work()
+            if pool.due:
+                before()
+                pool.work()
     except _signals.Interrupted as interrupted:
         pool.end(str(interrupted))
     finally:
@@ -84,33 +86,46 @@ def run(
 
 class _Pool:
     def __init__(self, count: int, job: Job, parallel: int, done: t.Callable[[int, t.Any], None]) -> None:
-        self._due = collections.deque(range(count))
-        self._job, self._parallel, self._done = job, parallel, done
+        self._job, self._parallel, self._tell = job, parallel, done
+        # What has no result yet, and of that what no worker has; both in order.
+        self._open = set(range(count))
+        self._waiting = collections.deque(range(count))
         self._workers: dict[int, _Worker] = {}
         self._poll = select.poll()
         self._first = self._at_once = min(parallel, len(os.sched_getaffinity(0)))
         # What is there is no garbage, and going over it would have the processes copy it.
         gc.freeze()
 
+    @property
+    def due(self) -> bool:
+        """Whether anything has no result yet."""
+        return bool(self._open)
+
+    def _done(self, number: int, result: t.Any) -> None:
+        self._open.remove(number)
+        self._tell(number, result)
+
     def look(self, look: _looks.Look) -> None:
         """Do what needs only a look."""
 
         def done(number: int, result: t.Any) -> None:
+            # Neither lost nor told twice where a signal comes.
             with _signals.held():
-                self._due.remove(number)
                 self._done(number, result)
 
-        _looks.run(len(self._due), look, self._first, done)
+        _looks.run(len(self._waiting), look, self._first, done)
+        self._waiting = collections.deque(number for number in self._waiting if number in self._open)
 
     def work(self) -> None:
         """Do what is due. A signal is heard while nothing is known that has not been told."""
+        gc.freeze()
         ready: list[int] = []
         while True:
             with _signals.held():
                 self._read(ready)
-                while self._due and self._busy() < self._at_once and self._give(self._due[0]):
-                    self._due.popleft()
-                if not self._due and not any(worker.job is not None for worker in self._workers.values()):
+                while self._waiting and self._busy() < self._at_once and self._give(self._waiting[0]):
+                    self._waiting.popleft()
+                if not self._open:
                     return
             ready = self._wait()
 
@@ -130,14 +145,8 @@ class _Pool:
 
     def _fork(self) -> _Worker:
         ours, theirs = socket.socketpair()
-        # An interrupted worker must not find itself where its caller would go on.
-        with _signals.held():
-            pid = os.fork()
-            if pid == 0:
-                for worker in self._workers.values():
-                    worker.channel.close()
-                ours.close()
-                _serve(theirs, self._job)
+        others = [worker.channel.fileno() for worker in self._workers.values()]
+        pid = _fork.start(lambda: _serve(theirs, self._job), [ours.fileno(), *others])
         theirs.close()
         worker = _Worker(pid, ours)
         self._workers[ours.fileno()] = worker
@@ -196,7 +205,7 @@ class _Pool:
                     os.kill(worker.pid, signal.SIGTERM)
             while any(worker.job is not None for worker in self._workers.values()):
                 self._read(self._wait())
-            for number in self._due:
+            for number in sorted(self._open):
                 self._done(number, Lost(f"{why} before it began"))
 
     def close(self) -> None:
@@ -209,38 +218,38 @@ class _Pool:
         gc.unfreeze()
 
 
-def _serve(channel: socket.socket, job: Job) -> t.NoReturn:
+def _serve(channel: socket.socket, job: Job) -> None:
     """A worker's life: a number, a job, a message. It ends when its caller does, but not before its job.
 
-    A signal interrupts it as it would its caller: the job undoes what it did, and between two there is nothing to undo.
+    A signal interrupts its job, which undoes what it did; the worker itself ends without a channel.
     """
-    code = 1
+
+    def tell(**message: t.Any) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError), _signals.held():
+            channel.sendall(json.dumps(message).encode() + b"\n")
+
+    @contextlib.contextmanager
+    def idle() -> t.Iterator[None]:
+        tell(idle=True)
+        try:
+            yield
+        finally:
+            tell(idle=False)
+
+    with channel.makefile("rb") as numbers:
+        for line in numbers:
+            tell(**_done(job, int(line), idle))
+
+
+def _done(job: Job, number: int, idle: Idle) -> dict[str, t.Any]:
+    """A job's message."""
+    message: dict[str, t.Any] | None = None
     try:
-        _signals.release()
-        # Whoever waits for the end of the module's output waits for the module alone.
-        null = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):
-            os.dup2(null, descriptor)
-        os.close(null)
-
-        def tell(**message: t.Any) -> None:
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                channel.sendall(json.dumps(message).encode() + b"\n")
-
-        @contextlib.contextmanager
-        def idle() -> t.Iterator[None]:
-            tell(idle=True)
-            try:
-                yield
-            finally:
-                tell(idle=False)
-
-        with channel.makefile("rb") as numbers:
-            for line in numbers:
-                try:
-                    tell(result=job(int(line), idle))
-                except Exception as error:  # noqa: BLE001  # pylint: disable=broad-except # it is told, as that job's
-                    tell(lost=[f"{type(error).__name__}: {error}", traceback.format_exc()])
-        code = 0
-    finally:
-        os._exit(code)
+        with _signals.heard():
+            message = {"result": job(number, idle)}
+    except _signals.Interrupted as interrupted:
+        # Jobs undo what they did. It came before it began, or when it was done.
+        return message or {"lost": [f"{interrupted}, when no step was under way: nothing is half done", None]}
+    except Exception as error:  # noqa: BLE001  # pylint: disable=broad-except # it is told, as that job's
+        return {"lost": [f"{type(error).__name__}: {error}", traceback.format_exc()]}
+    return message

@@ -27,7 +27,6 @@ _ACL_HEADER, _ACL_ENTRY, _ACL_NAMED = 4, struct.Struct("<HHI"), (0x02, 0x08)
 # linux/capability.h: revision 3 has the id of the user namespace's root behind the two sets.
 _CAP_2, _CAP_3, _CAP_MASK = 0x02000000, 0x03000000, 0xFF000000
 _CAP_SIZE_2, _CAP_SIZE_3 = 20, 24
-# So many directories are held open on the way down; a task may have made more levels than we can have files open.
 
 
 def inwards(idmap: _idmap.Idmap) -> Shift:

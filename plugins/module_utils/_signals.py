@@ -11,6 +11,8 @@ import typing as t
 
 # Also what comes of a lost connection.
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# Those, and what a terminal sends to end a process at once.
+_HELD = (*ENDING, signal.SIGQUIT)
 
 
 class Interrupted(BaseException):
@@ -23,9 +25,8 @@ def _interrupt(number: int, _frame: t.Any) -> t.NoReturn:
 
 @contextlib.contextmanager
 def interruptible() -> t.Iterator[None]:
-    """Turn the signals into an exception."""
+    """Have SIGTERM, SIGINT and SIGHUP raise Interrupted. Where a caller has done so, it stays so."""
     if signal.getsignal(signal.SIGTERM) is _interrupt:
-        # A caller has done so.
         yield
         return
     before = [signal.signal(number, _interrupt) for number in ENDING]
@@ -38,14 +39,25 @@ def interruptible() -> t.Iterator[None]:
 
 @contextlib.contextmanager
 def held() -> t.Iterator[None]:
-    """Have the signals wait."""
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    """Have signals that end a module wait; they come at the end."""
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
-def release() -> None:
-    """Have them wait no more, in a process that was forked while they did."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+@contextlib.contextmanager
+def heard() -> t.Iterator[None]:
+    """Have those that wait come, in a process that was forked while they were held: to end it, or what it does here."""
+    former = signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+
+def forget() -> None:
+    """Drop those that wait: what they ask for was done."""
+    while signal.sigtimedwait(ENDING, 0) is not None:
+        pass

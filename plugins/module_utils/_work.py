@@ -83,6 +83,8 @@ class Work:
                     left.append(f"{words} ({str(error) or repr(error)})")
             with contextlib.suppress(Exception):
                 self.runtime.sweep(self.name)
+            # Nothing is left to be undone.
+            _signals.forget()
         return left
 
 
