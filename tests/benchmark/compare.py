@@ -213,7 +213,7 @@ class Bench:
     def base(self) -> None:
         """Make the container from which the tools and the binding clone."""
         for path in (self.path, self.own):
-            os.makedirs(path)
+            os.makedirs(path, exist_ok=True)
         commands = f"lxc-create -P {self.path} -n base -t busybox && {OFFLINE} {self.path}/base/config"
         subprocess.run(["bash", "-c", commands], stdout=subprocess.DEVNULL, check=True)
 
