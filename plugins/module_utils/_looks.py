@@ -94,6 +94,6 @@ def _read(channel: int) -> list[tuple[int, t.Any]]:
     while chunk := os.read(channel, 1 << 16):
         chunks.append(chunk)
     try:
-        return [(number, result) for number, result in json.loads(b"".join(chunks))]
+        return t.cast("list[tuple[int, t.Any]]", json.loads(b"".join(chunks)))
     except ValueError:
         return []

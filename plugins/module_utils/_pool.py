@@ -72,16 +72,16 @@ def run(
     that had not begun are Lost.
     """
     pool = _Pool(count, job, parallel, done)
-    try:
-        with _signals.interruptible():
+    with _signals.interruptible():
+        try:
             pool.look(look)
             if pool.due:
                 before()
                 pool.work()
-    except _signals.Interrupted as interrupted:
-        pool.end(str(interrupted))
-    finally:
-        pool.close()
+        except _signals.Interrupted as interrupted:
+            pool.end(str(interrupted))
+        finally:
+            pool.close()
 
 
 class _Pool:

@@ -20,12 +20,15 @@ class Interrupted(BaseException):
 
 
 def _interrupt(number: int, _frame: t.Any) -> t.NoReturn:
+    # A terminal, or a caller, may send several: who ends already has nothing to gain by a second, and an undo to lose.
+    for other in ENDING:
+        signal.signal(other, signal.SIG_IGN)
     raise Interrupted(f"the module was ended by signal {number}")
 
 
 @contextlib.contextmanager
 def interruptible() -> t.Iterator[None]:
-    """Have SIGTERM, SIGINT and SIGHUP raise Interrupted. Where a caller has done so, it stays so."""
+    """Have the first SIGTERM, SIGINT or SIGHUP raise Interrupted, and no other be heard. Where a caller has done so, it stays so."""
     if signal.getsignal(signal.SIGTERM) is _interrupt:
         yield
         return

@@ -19,7 +19,7 @@ def hit(number: int = signal.SIGTERM) -> None:
 @pytest.mark.parametrize("number", _signals.ENDING)
 def test_each_of_them_interrupts(number: int) -> None:
     before = signal.getsignal(number)
-    with pytest.raises(_signals.Interrupted, match=f"signal {int(number)}"), _signals.interruptible():
+    with _signals.interruptible(), pytest.raises(_signals.Interrupted, match=f"signal {int(number)}"):
         hit(number)
     assert signal.getsignal(number) is before
 
@@ -38,6 +38,15 @@ def test_what_is_held_comes_at_the_end_of_all() -> None:
             hit()
         done.append(1)
     assert done == [1]
+
+
+def test_a_second_one_is_not_heard() -> None:
+    with _signals.interruptible():
+        with pytest.raises(_signals.Interrupted):
+            hit()
+        for number in _signals.ENDING:
+            hit(number)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_what_is_forgotten_never_comes() -> None:
