@@ -10,7 +10,7 @@ import os
 import signal
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _fork, _signals
+from ansible_collections.nomadic.lxc.plugins.module_utils import _fork, _signals, _tree
 
 # The job's result, which json takes; None where a look is not all.
 Look = t.Callable[[int], t.Any]
@@ -83,17 +83,13 @@ def _started(share: t.Sequence[int], look: Look, others: t.Iterable[_Helper]) ->
 
 def _help(channel: int, share: t.Sequence[int], look: Look) -> None:
     with _signals.heard():
-        found = json.dumps(list(_looked(share, look))).encode()
-    with os.fdopen(channel, "wb") as file:
-        file.write(found)
+        found = json.dumps(list(_looked(share, look)))
+    _tree.write_all(channel, found)
 
 
 def _read(channel: int) -> list[tuple[int, t.Any]]:
     """What a helper found: nothing of one that came to no end."""
-    chunks: list[bytes] = []
-    while chunk := os.read(channel, 1 << 16):
-        chunks.append(chunk)
     try:
-        return t.cast("list[tuple[int, t.Any]]", json.loads(b"".join(chunks)))
+        return t.cast("list[tuple[int, t.Any]]", json.loads(_tree.read_all(channel)))
     except ValueError:
         return []
