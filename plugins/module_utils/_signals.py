@@ -41,23 +41,22 @@ def interruptible() -> t.Iterator[None]:
 
 
 @contextlib.contextmanager
-def held() -> t.Iterator[None]:
+def _masked(how: int) -> t.Iterator[None]:
+    former = signal.pthread_sigmask(how, _HELD)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+
+def held() -> t.ContextManager[None]:
     """Have signals that end a module wait; they come at the end."""
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+    return _masked(signal.SIG_BLOCK)
 
 
-@contextlib.contextmanager
-def heard() -> t.Iterator[None]:
+def heard() -> t.ContextManager[None]:
     """Have those that wait come, in a process that was forked while they were held: to end it, or what it does here."""
-    former = signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+    return _masked(signal.SIG_UNBLOCK)
 
 
 def forget() -> None:
