@@ -53,3 +53,9 @@ def until(true: t.Callable[[], t.Any]) -> None:
     while not true():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.01)
+
+
+def children(pid: int | None = None) -> list[str]:
+    """The pids of a process's children; of the test's own, where none is named."""
+    number = os.getpid() if pid is None else pid
+    return Path(f"/proc/{number}/task/{number}/children").read_text(encoding="ascii").split()

@@ -15,11 +15,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils import _fork, _looks, _pool
 from ansible_collections.nomadic.lxc.plugins.module_utils._signals import Interrupted, interruptible
-
-
-def children(pid: int | str = "self") -> list[str]:
-    number = os.getpid() if pid == "self" else pid
-    return Path(f"/proc/{pid}/task/{number}/children").read_text(encoding="ascii").split()
+from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.processes import children
 
 
 @pytest.fixture(autouse=True)

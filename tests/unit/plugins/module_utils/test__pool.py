@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils import _pool
 from ansible_collections.nomadic.lxc.plugins.module_utils._signals import Interrupted, interruptible
+from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.processes import children
 
 
 def results(count: int, job: _pool.Job, parallel: int = 2) -> list[t.Any]:
@@ -27,10 +28,6 @@ def results(count: int, job: _pool.Job, parallel: int = 2) -> list[t.Any]:
     _pool.run(count, job, parallel, done)
     assert sorted(found) == list(range(count))
     return [found[number] for number in range(count)]
-
-
-def children() -> list[str]:
-    return Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii").split()
 
 
 @pytest.fixture(autouse=True)
