@@ -224,8 +224,8 @@ def by_binding(what: str, path: str, count: int) -> None:
 
     import lxc
 
-    name = f"ours-{{}}-{PREFIX}" if what in OF_OURS else f"{PREFIX}-bind-{{}}"
-    names = [name.format(number) for number in range(count)]
+    form = f"ours-{{}}-{PREFIX}" if what in OF_OURS else f"{PREFIX}-bind-{{}}"
+    names = [form.format(number) for number in range(count)]
     if what == MAKE:
         base = lxc.Container("base", path)
         for name in names:
