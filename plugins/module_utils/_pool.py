@@ -75,7 +75,7 @@ def run(
     with _signals.interruptible():
         try:
             pool.look(look)
-            if pool.due:
+            if pool.waiting:
                 before()
                 pool.work()
         except _signals.Interrupted as interrupted:
@@ -86,35 +86,30 @@ def run(
 
 class _Pool:
     def __init__(self, count: int, job: Job, parallel: int, done: t.Callable[[int, t.Any], None]) -> None:
-        self._job, self._parallel, self._tell = job, parallel, done
-        # What has no result yet, and of that what no worker has; both in order.
-        self._open = set(range(count))
-        self._waiting = collections.deque(range(count))
+        self._job, self._parallel, self._done = job, parallel, done
+        # What has no result, and no worker has.
+        self.waiting = collections.deque(range(count))
         self._workers: dict[int, _Worker] = {}
         self._poll = select.poll()
         self._first = self._at_once = min(parallel, len(os.sched_getaffinity(0)))
         # What is there is no garbage, and going over it would have the processes copy it.
         gc.freeze()
 
-    @property
-    def due(self) -> bool:
-        """Whether anything has no result yet."""
-        return bool(self._open)
-
-    def _done(self, number: int, result: t.Any) -> None:
-        self._open.remove(number)
-        self._tell(number, result)
-
     def look(self, look: _looks.Look) -> None:
         """Do what needs only a look."""
+        looked: set[int] = set()
 
         def done(number: int, result: t.Any) -> None:
             # Neither lost nor told twice where a signal comes.
             with _signals.held():
+                looked.add(number)
                 self._done(number, result)
 
-        _looks.run(len(self._waiting), look, self._first, done)
-        self._waiting = collections.deque(number for number in self._waiting if number in self._open)
+        try:
+            _looks.run(len(self.waiting), look, self._first, done)
+        finally:
+            with _signals.held():
+                self.waiting = collections.deque(number for number in self.waiting if number not in looked)
 
     def work(self) -> None:
         """Do what is due. A signal is heard while nothing is known that has not been told."""
@@ -123,11 +118,14 @@ class _Pool:
         while True:
             with _signals.held():
                 self._read(ready)
-                while self._waiting and self._busy() < self._at_once and self._give(self._waiting[0]):
-                    self._waiting.popleft()
-                if not self._open:
+                while self.waiting and self._busy() < self._at_once and self._give(self.waiting[0]):
+                    self.waiting.popleft()
+                if not self.waiting and not self._working():
                     return
             ready = self._wait()
+
+    def _working(self) -> bool:
+        return any(worker.job is not None for worker in self._workers.values())
 
     def _busy(self) -> int:
         return sum(worker.job is not None and not worker.idle for worker in self._workers.values())
@@ -203,9 +201,9 @@ class _Pool:
             for worker in self._workers.values():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(worker.pid, signal.SIGTERM)
-            while any(worker.job is not None for worker in self._workers.values()):
+            while self._working():
                 self._read(self._wait())
-            for number in sorted(self._open):
+            for number in self.waiting:
                 self._done(number, Lost(f"{why} before it began"))
 
     def close(self) -> None:
