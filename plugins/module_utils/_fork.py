@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import typing as t
 
@@ -17,6 +18,8 @@ def start(work: t.Callable[[], None], closing: t.Iterable[int]) -> int:
     Signals are held in it but where the work has them heard. So the caller holds them, too: it must know of the child before it
     hears one. Raises OSError.
     """
+    # To look for garbage in what both have would be to copy it.
+    gc.freeze()
     with _signals.held():
         pid = os.fork()
         if pid == 0:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import gc
 import json
 import os
 import select
@@ -92,8 +91,6 @@ class _Pool:
         self._workers: dict[int, _Worker] = {}
         self._poll = select.poll()
         self._first = self._at_once = min(parallel, len(os.sched_getaffinity(0)))
-        # What is there is no garbage, and going over it would have the processes copy it.
-        gc.freeze()
 
     def look(self, look: _looks.Look) -> None:
         """Do what needs only a look."""
@@ -113,7 +110,6 @@ class _Pool:
 
     def work(self) -> None:
         """Do what is due. A signal is heard while nothing is known that has not been told."""
-        gc.freeze()
         ready: list[int] = []
         while True:
             with _signals.held():
@@ -213,7 +209,6 @@ class _Pool:
         for worker in self._workers.values():
             os.waitpid(worker.pid, 0)
         self._workers.clear()
-        gc.unfreeze()
 
 
 def _serve(channel: socket.socket, job: Job) -> None:
