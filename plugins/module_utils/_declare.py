@@ -134,7 +134,7 @@ def _image_back(spec: _spec.TaskSpec, seen: _observed.Observed) -> list[_steps.S
     """Before a start: the image on which the container stands was removed, or damaged."""
     if seen.image is None or seen.image.build is not None:
         return []
-    return [replace(step, back=True) for step in _root(spec, seen)[0] if isinstance(step, _steps.BuildImage)]
+    return [step._replace(back=True) for step in _root(spec, seen)[0] if isinstance(step, _steps.BuildImage)]
 
 
 def _directories(

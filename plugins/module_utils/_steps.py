@@ -11,179 +11,196 @@ from dataclasses import dataclass, field
 from ansible_collections.nomadic.lxc.plugins.module_utils import _config_lines, _idmap, _image
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(t.Protocol):
     """``action``: for the user; empty for bookkeeping that belongs to another step."""
+
+    @property
+    def action(self) -> str:
+        """The words."""
+
+
+class RestoreFormer(t.NamedTuple):
+    """Put back the container that a recreation which was cut off had set aside."""
 
     action: str
 
 
-class RestoreFormer(Step):
-    """Put back the container that a recreation which was cut off had set aside."""
-
-
-class RemoveHalfMade(Step):
+class RemoveHalfMade(t.NamedTuple):
     """Remove what is left of a creation that was cut off."""
 
+    action: str
 
-@dataclass(frozen=True)
-class MakeDirectories(Step):
+
+class MakeDirectories(t.NamedTuple):
     """Make what is missing, and give the alloc's its mode, which is the first: (path, mode), parents first.
 
     ``owner``: the id of the task's root on the host, to whom those belong that it sees.
     """
 
+    action: str
     directories: tuple[tuple[str, int], ...]
     owner: int = 0
 
 
-@dataclass(frozen=True)
-class MountSecrets(Step):
+class MountSecrets(t.NamedTuple):
     """Mount the tmpfs for the task's secrets."""
 
+    action: str
     path: str
     owner: int = 0
 
 
-@dataclass(frozen=True)
-class ShiftDirectories(Step):
+class ShiftDirectories(t.NamedTuple):
     """Give what is in the task's directories to other ids: from ``former`` to ``wanted``, where None is the host's own."""
 
+    action: str
     former: _idmap.Idmap | None
     wanted: _idmap.Idmap | None
 
 
-@dataclass(frozen=True)
-class ShiftShared(Step):
+class ShiftShared(t.NamedTuple):
     """Give the directory that the alloc's tasks share to the task's ids, which its own directories have already."""
 
+    action: str
     wanted: _idmap.Idmap
 
 
-@dataclass(frozen=True)
-class ShiftRootfs(Step):
+class ShiftRootfs(t.NamedTuple):
     """Give the files of the root file system to other ids, likewise."""
 
+    action: str
     former: _idmap.Idmap | None
     wanted: _idmap.Idmap | None
 
 
-@dataclass(frozen=True)
-class Create(Step):
+class Create(t.NamedTuple):
     """Make the container by its template."""
 
+    action: str
     template: str
     arguments: tuple[str, ...]
     default_config: str | None
     unprivileged: bool = False
 
 
-@dataclass(frozen=True)
-class BuildImage(Step):
+class BuildImage(t.NamedTuple):
     """Have the template make an image that tasks share, unless somebody else has done so by then.
 
     ``back``: the task's container stands on it already, and it was removed, or damaged.
     """
 
+    action: str
     recipe: _image.Recipe
     back: bool = False
 
 
-@dataclass(frozen=True)
-class Clone(Step):
+class Clone(t.NamedTuple):
     """Make the container on an image."""
 
+    action: str
     recipe: _image.Recipe
 
 
-@dataclass(frozen=True)
-class Configure(Step):
+class Configure(t.NamedTuple):
     """Write the options' lines into the configuration; see _config.converge for ``former``."""
 
+    action: str
     block: tuple[_config_lines.Pair, ...]
     former: tuple[_config_lines.Pair, ...] = ()
 
 
-@dataclass(frozen=True)
-class SetMemory(Step):
+class SetMemory(t.NamedTuple):
     """Change the running task's memory limit: bytes, None for none."""
 
+    action: str
     limit: int | None
 
 
-@dataclass(frozen=True)
-class SetShares(Step):
+class SetShares(t.NamedTuple):
     """Change the running task's CPU shares; None for the kernel's default."""
 
+    action: str
     shares: int | None
 
 
-@dataclass(frozen=True)
-class Remember(Step):
+class Remember(t.NamedTuple):
     """Write the record: the declaration as it is applied now, and which options wait for the next start. ``running``: the
     lines that the running task has of them.
     """
 
+    action: str
     options: t.Mapping[str, t.Any]
     lines: t.Mapping[str, t.Any]
     pending: tuple[str, ...] = ()
-    running: t.Mapping[str, t.Any] = field(default_factory=dict)
+    running: t.Mapping[str, t.Any] = {}
     ready: bool = True
 
 
-class Commit(Step):
+class Commit(t.NamedTuple):
     """Say in the record that the container is whole."""
 
+    action: str
 
-@dataclass(frozen=True)
-class Start(Step):
+
+class Start(t.NamedTuple):
     """Start the task; its log is set for this start alone."""
 
+    action: str
     log_file: str | None
     log_level: str
 
 
-@dataclass(frozen=True)
-class Stop(Step):
+class Stop(t.NamedTuple):
     """Ask the task to end, and kill it after ``kill_timeout`` nanoseconds. ``former_*``: how it is started again on undo."""
 
+    action: str
     kill_timeout: int
     frozen: bool
     former_log_file: str | None
     former_log_level: str
 
 
-class Freeze(Step):
+class Freeze(t.NamedTuple):
     """Freeze the running task."""
 
+    action: str
 
-class Thaw(Step):
+
+class Thaw(t.NamedTuple):
     """Thaw the frozen task."""
 
+    action: str
 
-class SetAside(Step):
+
+class SetAside(t.NamedTuple):
     """Keep the container out of sight while another is made in its place."""
 
+    action: str
 
-class DropAside(Step):
+
+class DropAside(t.NamedTuple):
     """Remove the container that was set aside, with its root file system."""
 
+    action: str
 
-class Destroy(Step):
+
+class Destroy(t.NamedTuple):
     """Remove the container with its root file system."""
 
+    action: str
 
-@dataclass(frozen=True)
-class RemoveSecrets(Step):
+
+class RemoveSecrets(t.NamedTuple):
     """Unmount and remove a task's secrets."""
 
+    action: str
     path: str
 
 
-@dataclass(frozen=True)
-class Purge(Step):
+class Purge(t.NamedTuple):
     """Remove directories with all that is in them, but for mounts: the task's, and what of the alloc's is left to go."""
 
+    action: str
     paths: tuple[str, ...]
 
 
