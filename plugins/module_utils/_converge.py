@@ -14,13 +14,13 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _declare,
     _errors,
     _liblxc,
+    _loading,
     _lock,
     _notes,
     _observe,
     _observed,
     _plan,
     _report,
-    _runtime,
     _signals,
     _spec,
     _states,
@@ -34,6 +34,14 @@ LEAVES = "leaves its image"
 CLONES = "clones an image"
 
 
+class _Planned(t.NamedTuple):
+    """``seen``: what was there; ``plan``: what is to be done about it."""
+
+    spec: _spec.TaskSpec
+    seen: _observed.Observed
+    plan: _steps.Plan
+
+
 def converge(
     params: t.Mapping[str, t.Any],
     check_mode: bool,
@@ -42,8 +50,9 @@ def converge(
 ) -> dict[str, t.Any]:
     """One call on one task, from its parameters to its result. ``idle``, ``notes``: see Runtime. Raises LxcTaskError."""
     try:
-        with _signals.interruptible():
-            return t.cast("dict[str, t.Any]", _in_turn(params, check_mode, idle, notes))
+        with _signals.interruptible(), _in_turn(params, check_mode) as (it, lock):
+            found = _looked(it, check_mode, notes)
+            return _applied(it, lock, idle, notes) if found is None else found
     except _signals.Interrupted as error:
         raise _errors.LxcTaskError(f"{error}, when no step was under way: nothing is half done") from error
     except OSError as error:
@@ -55,58 +64,70 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool, notes: _notes.Notes | 
     call works on the task. Raises LxcTaskError, OSError and Interrupted.
     """
     try:
-        return _in_turn(params, check_mode, contextlib.nullcontext, notes, only_look=True)
+        with _in_turn(params, check_mode, patience=0.0) as (it, _lock):
+            return _looked(it, check_mode, notes)
     except _errors.LockTimeoutError:
         return None
 
 
+@contextlib.contextmanager
 def _in_turn(
-    params: t.Mapping[str, t.Any],
-    check_mode: bool,
-    idle: t.Callable[[], t.ContextManager[None]],
-    notes: _notes.Notes | None,
-    only_look: bool = False,
-) -> dict[str, t.Any] | None:
+    params: t.Mapping[str, t.Any], check_mode: bool, patience: float | None = None
+) -> t.Iterator[tuple[_Planned, int | None]]:
+    """What is to be done, with the descriptor of the lock under which it may be; in check mode there is none. ``patience``: how
+    long it is waited for, see _lock.held.
+    """
     spec, faults = _spec.parse_task(params, _liblxc.default_lxc_path())
     if spec is None:
         raise _errors.OptionsError(faults)
     lock: t.ContextManager[int | None] = contextlib.nullcontext()
     if not check_mode and not faults:
         file = _lock.lock_file("task", spec.container_name, spec.lxc_path)
-        lock = _lock.held(file, f"container {spec.container_name}", 0.0 if only_look else None)
+        lock = _lock.held(file, f"container {spec.container_name}", patience)
     with lock as descriptor:
-        runtime = _runtime.Runtime(spec.lxc_path, descriptor, spec.options["environment"].values(), idle, notes)
-        return _locked(spec, faults, runtime, check_mode, only_look)
+        spec, seen = _observe.observe(spec, _loading.Loading(spec.lxc_path))
+        declared = None
+        if spec.declares:
+            declared, more = _declare.declare(spec, seen)
+            # liblxc judges the lines of options that are right by themselves.
+            faults = [*faults, *more] or [_refused(pair) for pair in _loading.refused_lines(declared.block)]
+        if faults:
+            raise _errors.OptionsError(faults)
+        yield _Planned(spec, seen, _plan.make_plan(spec, seen, declared)), descriptor
 
 
-def _locked(
-    spec: _spec.TaskSpec, faults: list[str], runtime: _runtime.Runtime, check_mode: bool, only_look: bool
-) -> dict[str, t.Any] | None:
-    spec, seen = _observe.observe(spec, runtime)
-    declared = None
-    if spec.declares:
-        declared, more = _declare.declare(spec, seen)
-        # liblxc judges the lines of options that are right by themselves.
-        faults = [*faults, *more] or [_refused(pair) for pair in _runtime.refused_lines(declared.block)]
-    if faults:
-        raise _errors.OptionsError(faults)
-    plan = _plan.make_plan(spec, seen, declared)
-    if only_look and plan.changed and not check_mode:
-        return None
-    outcome, after = _steps.Outcome(), seen
+def _looked(it: _Planned, check_mode: bool, notes: _notes.Notes | None) -> dict[str, t.Any] | None:
+    """The result where nothing is done, or in check mode would be; None where something is to be done."""
+    outcome = _steps.Outcome()
     if check_mode:
-        _foresee(plan, spec, seen)
-        if runtime.notes is not None:
-            outcome.spared += _images_foreseen(plan, spec, runtime.notes)
-    warnings = list(plan.warnings)
-    if not check_mode and plan.changed:
-        # Loaded where there is something to do: a call that changes nothing is as quick as a look.
-        from ansible_collections.nomadic.lxc.plugins.module_utils import _apply
+        _foresee(it)
+        if notes is not None:
+            outcome.spared += _images_foreseen(it, notes)
+    elif it.plan.changed:
+        return None
+    return _result(it, it.seen, outcome, check_mode)
 
-        outcome = _apply.apply(plan.steps, spec, seen, runtime)
-        after = _observe.observe_again(spec, seen, runtime, plan.stays)
-        if plan.starts and after.state == _states.STOPPED:
-            warnings.append(f"container {spec.container_name} started, but its init has ended already: see its log")
+
+def _applied(
+    it: _Planned, lock: int | None, idle: t.Callable[[], t.ContextManager[None]], notes: _notes.Notes | None
+) -> dict[str, t.Any]:
+    """The result of the doing."""
+    # Loaded where there is something to do: a call that changes nothing is as quick as a look.
+    from ansible_collections.nomadic.lxc.plugins.module_utils import _apply, _runtime
+
+    spec, seen, plan = it
+    runtime = _runtime.Runtime(spec.lxc_path, lock, spec.options["environment"].values(), idle, notes)
+    outcome = _apply.apply(plan.steps, spec, seen, runtime)
+    return _result(it, _observe.observe_again(spec, seen, runtime, plan.stays), outcome)
+
+
+def _result(
+    it: _Planned, after: _observed.Observed, outcome: _steps.Outcome, check_mode: bool = False
+) -> dict[str, t.Any]:
+    spec, seen, plan = it
+    warnings = list(plan.warnings)
+    if not check_mode and plan.starts and after.state == _states.STOPPED:
+        warnings.append(f"container {spec.container_name} started, but its init has ended already: see its log")
     task = _report.task_dict(view(spec, seen, after, plan, check_mode))
     result = {
         "changed": plan.changed,
@@ -124,8 +145,9 @@ def _locked(
     return result
 
 
-def _foresee(plan: _steps.Plan, spec: _spec.TaskSpec, seen: _observed.Observed) -> None:
+def _foresee(it: _Planned) -> None:
     """What only the doing would tell: that the running task can't keep a memory limit. Raises LxcTaskError."""
+    spec, seen, plan = it
     lines = _config_lines.parse(seen.config)
     for step in plan.steps:
         if isinstance(step, _steps.SetMemory) and seen.init is not None:
@@ -136,11 +158,11 @@ def _foresee(plan: _steps.Plan, spec: _spec.TaskSpec, seen: _observed.Observed) 
                 group.foresee_memory(step.limit)
 
 
-def _images_foreseen(plan: _steps.Plan, spec: _spec.TaskSpec, notes: _notes.Notes) -> list[_steps.Step]:
+def _images_foreseen(it: _Planned, notes: _notes.Notes) -> list[_steps.Step]:
     """The builds that another task of the call would have done by then. Notes which container leaves its image, and who needs one."""
     spared: list[_steps.Step] = []
-    container = os.path.join(spec.lxc_path, spec.container_name)
-    for step in plan.steps:
+    container = os.path.join(it.spec.lxc_path, it.spec.container_name)
+    for step in it.plan.steps:
         if isinstance(step, (_steps.Destroy, _steps.SetAside, _steps.RemoveHalfMade)):
             notes.note(LEAVES, container)
         elif isinstance(step, _steps.Clone) and step.recipe.id not in notes.all_of(CLONES):

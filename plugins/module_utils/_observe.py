@@ -14,6 +14,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _config_lines,
     _kept,
     _liblxc,
+    _loading,
     _monitor,
     _mounts,
     _names,
@@ -23,7 +24,6 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _observed,
     _proc,
     _record,
-    _runtime,
     _spec,
     _states,
     _tree,
@@ -63,11 +63,11 @@ def _named(spec: _spec.TaskSpec) -> _spec.TaskSpec:
     )
 
 
-def observe(spec: _spec.TaskSpec, runtime: _runtime.Runtime) -> tuple[_spec.TaskSpec, _observed.Observed]:
+def observe(spec: _spec.TaskSpec, containers: _loading.Loading) -> tuple[_spec.TaskSpec, _observed.Observed]:
     """Look at a task's host. Returns the spec as adopt makes it, and what is."""
-    spec, seen = _of_container(spec, runtime)
+    spec, seen = _of_container(spec, containers)
     name = spec.container_name
-    directory = _names.aside_directory(spec.lxc_path, name) if seen["restorable"] else runtime.directory(name)
+    directory = _names.aside_directory(spec.lxc_path, name) if seen["restorable"] else containers.directory(name)
     points = _mounts.read_mount_points()
     destroys = spec.state == _states.ABSENT or spec.recreate != "never"
     return spec, _observed.Observed(
@@ -82,20 +82,20 @@ def observe(spec: _spec.TaskSpec, runtime: _runtime.Runtime) -> tuple[_spec.Task
 
 
 def observe_again(
-    spec: _spec.TaskSpec, seen: _observed.Observed, runtime: _runtime.Runtime, stays: bool
+    spec: _spec.TaskSpec, seen: _observed.Observed, containers: _loading.Loading, stays: bool
 ) -> _observed.Observed:
     """The container as a run has left it; all else, which only a plan asks for, as it was seen before. ``stays``: see Plan."""
     if stays and seen.unloadable is None and (seen.init is None or _proc.alive(seen.init)):
-        return seen._replace(config=_config(runtime.directory(spec.container_name)))
-    return seen._replace(**_of_container(spec, runtime)[1])
+        return seen._replace(config=_config(containers.directory(spec.container_name)))
+    return seen._replace(**_of_container(spec, containers)[1])
 
 
-def _of_container(spec: _spec.TaskSpec, runtime: _runtime.Runtime) -> tuple[_spec.TaskSpec, dict[str, t.Any]]:
+def _of_container(spec: _spec.TaskSpec, containers: _loading.Loading) -> tuple[_spec.TaskSpec, dict[str, t.Any]]:
     """The spec as adopt makes it, and what the container is: fields of Observed."""
     name, path = spec.container_name, spec.lxc_path
-    directory, aside = runtime.directory(name), _names.aside_directory(path, name)
+    directory, aside = containers.directory(name), _names.aside_directory(path, name)
     record = _kept.own_record(path, name)
-    defined = os.path.isfile(runtime.config_file(name))
+    defined = os.path.isfile(containers.config_file(name))
     kept = os.path.isdir(aside)
     former = _kept.read_record(os.path.join(aside, _record.FILE)) if kept else None
     half_made = record is not None and record.phase == _record.MAKING
@@ -110,10 +110,11 @@ def _of_container(spec: _spec.TaskSpec, runtime: _runtime.Runtime) -> tuple[_spe
     stray = os.path.lexists(directory) and not defined and not half_made
     spec = adopt(spec, record)
     state, init, unloadable = _states.ABSENT, None, None
+    config = _config(directory) if defined else ""
     if restored:
         state = _states.STOPPED
     elif defined and not half_made:
-        state, init, unloadable = _state(spec, runtime, directory, record)
+        state, init, unloadable = _state(spec, containers, config, record)
     if record is not None and record.pending and init is not None:
         record = record.followed(init, _proc.parent(init.pid))
     asleep = state in (_states.STOPPED, _states.ABSENT) and unloadable is None
@@ -134,7 +135,7 @@ def _of_container(spec: _spec.TaskSpec, runtime: _runtime.Runtime) -> tuple[_spe
         "elsewhere": elsewhere,
         "ended": _kept.read_exit(directory, record) if state == _states.STOPPED else None,
         "unloadable": unloadable,
-        "config": _config(directory) if defined else "",
+        "config": config,
     }
 
 
@@ -143,13 +144,14 @@ def _config(directory: str) -> str:
 
 
 def _state(
-    spec: _spec.TaskSpec, runtime: _runtime.Runtime, directory: str, record: _record.Record | None
+    spec: _spec.TaskSpec, containers: _loading.Loading, config: str, record: _record.Record | None
 ) -> tuple[str, _proc.InitId | None, str | None]:
     """A container's state, its init, and why liblxc can't load it: a declaration of ours may put that right."""
     # Whom the record or a hook knows, liblxc need not be asked for.
-    init = None if record is None else _kept.runs_elsewhere(directory, record)
+    name = spec.container_name
+    init = None if record is None else _kept.runs_elsewhere(containers.directory(name), record)
     try:
-        state, pid = runtime.state(spec.container_name, None if init is None else init.pid)
+        state, pid = containers.state(name, None if init is None else init.pid, config)
     except _liblxc.RuntimeFailure as failure:
         if record is None or not spec.declares:
             raise
