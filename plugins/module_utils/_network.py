@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import os
+import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import _tree
 
 _SIOCGIFFLAGS, _IFF_UP = 0x8913, 1  # linux/sockios.h, linux/if.h
 _SIOCETHTOOL, _ETHTOOL_GDRVINFO = 0x8946, 3  # linux/sockios.h, linux/ethtool.h
+_LOOPBACK = {"lo"}
 _DRVINFO = "I32s160x"  # the command, the driver, and 160 bytes more
 # The drivers of what liblxc can attach a container to (network.c, lxc_bridge_attach): Open vSwitch has one of its own in the
 # kernel, and the kernel's tun where it switches itself.
@@ -66,8 +68,10 @@ def interfaces(pid: int, root: str = "/") -> list[str]:
     return sorted(line.partition(":")[0].strip() for line in lines if ":" in line)
 
 
-def ips(pid: int, root: str = "/") -> list[str]:
-    """The addresses that a process has, without the loopback's and link-local ones: IPv4 first."""
+def ips(pid: int, names: t.Iterable[str], root: str = "/") -> list[str]:
+    """The addresses that a process with these interfaces has, without the loopback's and link-local ones: IPv4 first."""
+    if _LOOPBACK.issuperset(names):
+        return []
     return [*_ipv4(pid, root), *_ipv6(pid, root)]
 
 

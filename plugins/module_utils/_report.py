@@ -25,6 +25,7 @@ def task_dict(view: _view.TaskView) -> dict[str, t.Any]:
     """The dict that the contract calls ``task``."""
     place, init = view.layout, view.init
     idmap = _idmap.idmap_in(view.lines)
+    interfaces = _network.interfaces(init.pid) if init is not None else []
     return {
         "name": view.name,
         "alloc_id": view.alloc_id,
@@ -47,8 +48,8 @@ def task_dict(view: _view.TaskView) -> dict[str, t.Any]:
         "cpu_shares": view.cpu_shares,
         "kill_timeout": _duration.seconds(view.kill_timeout),
         "cgroup_version": view.cgroup_version,
-        "interfaces": _network.interfaces(init.pid) if init is not None else [],
-        "ips": _network.ips(init.pid) if init is not None else [],
+        "interfaces": interfaces,
+        "ips": _network.ips(init.pid, interfaces) if init is not None else [],
         "created_at": view.created_at,
         "started_at": _proc.started_at(init) if init is not None else None,
         "exit": None if view.ended is None else view.ended._asdict(),

@@ -175,14 +175,14 @@ def test_its_interfaces(networked: int) -> None:
 
 def test_its_addresses(networked: int) -> None:
     """Neither the loopback's nor link-local ones; IPv4 first, in the order of numbers."""
-    found = ips(networked)
+    found = ips(networked, interfaces(networked))
     assert found[:3] == ["9.0.0.1", "10.9.8.7", "10.9.8.10"]
     assert sorted(found[3:]) == ["2001:db8::7", "fd00::1"]
 
 
 def test_none_of_one_that_is_gone() -> None:
     assert interfaces(NOBODY) == []
-    assert ips(NOBODY) == []
+    assert ips(NOBODY, ["eth0"]) == []
 
 
 FIB_TRIE = """\
@@ -215,11 +215,20 @@ short
 def test_addresses_by_the_kernels_tables(tmp_path: Path) -> None:
     net = tmp_path / "proc" / "7" / "net"
     net.mkdir(parents=True)
-    assert ips(7, str(tmp_path)) == []
+    assert ips(7, ["lo", "eth0"], str(tmp_path)) == []
     (net / "fib_trie").write_text(FIB_TRIE)
-    assert ips(7, str(tmp_path)) == ["10.0.3.107"]
+    assert ips(7, ["lo", "eth0"], str(tmp_path)) == ["10.0.3.107"]
     (net / "if_inet6").write_text(IF_INET6)
-    assert ips(7, str(tmp_path)) == ["10.0.3.107", "2001:db8::7"]
+    assert ips(7, ["lo", "eth0"], str(tmp_path)) == ["10.0.3.107", "2001:db8::7"]
+
+
+def test_no_addresses_with_the_loopback_alone(tmp_path: Path) -> None:
+    """What it has is its own, and IPv4's tables do not tell whose an address is."""
+    net = tmp_path / "proc" / "7" / "net"
+    net.mkdir(parents=True)
+    (net / "fib_trie").write_text(FIB_TRIE)
+    assert ips(7, ["lo"], str(tmp_path)) == []
+    assert ips(7, [], str(tmp_path)) == []
 
 
 @pytest.mark.parametrize("stat", ["", "7 (x", "7 (x) S 1 2 3", "7 (x) Z " + "1 " * 40, "7 (x) X " + "1 " * 40])
