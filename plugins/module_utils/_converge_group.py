@@ -15,11 +15,11 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _errors,
     _group,
     _images,
+    _jobs,
     _kept,
     _liblxc,
     _names,
     _notes,
-    _pool,
 )
 
 # A host's log is told how far a call is, at most so often: seconds.
@@ -39,11 +39,11 @@ def converge_group(params: _group.Params, check_mode: bool, log: t.Callable[[str
     results: list[dict[str, t.Any]] = [{} for _row in rows]
     notes = _notes.Notes()
 
-    def job(number: int, idle: _pool.Idle) -> dict[str, t.Any]:
+    def job(number: int, idle: _jobs.Idle) -> dict[str, t.Any]:
         return _one(rows[number], check_mode, idle, notes)
 
     def done(number: int, result: t.Any) -> None:
-        if isinstance(result, _pool.Lost):
+        if isinstance(result, _jobs.Lost):
             result = _lost(result)
         results[number] = {**_identity(rows[number]), **result}
         progress.tell(results[number])
@@ -56,7 +56,7 @@ def converge_group(params: _group.Params, check_mode: bool, log: t.Callable[[str
             # Each worker would load it.
             from ansible_collections.nomadic.lxc.plugins.module_utils import _apply  # noqa: F401
 
-    _pool.run(len(rows), job, params["parallel"] or 2 * len(os.sched_getaffinity(0)), done, look, before)
+    _jobs.run(len(rows), job, params["parallel"] or 2 * len(os.sched_getaffinity(0)), done, look, before)
     pruned: list[str] = []
     troubles: list[str] = []
     # The tasks are done: what became of them is told all the same.
@@ -81,7 +81,7 @@ def _look(row: _group.Row, check_mode: bool, notes: _notes.Notes) -> dict[str, t
     return None if result is None else _row_of(result)
 
 
-def _one(row: _group.Row, check_mode: bool, idle: _pool.Idle, notes: _notes.Notes) -> dict[str, t.Any]:
+def _one(row: _group.Row, check_mode: bool, idle: _jobs.Idle, notes: _notes.Notes) -> dict[str, t.Any]:
     """What a call of lxc_task returns, or its error."""
     try:
         return _row_of(_converge.converge(row.params, check_mode, idle, notes))
@@ -95,7 +95,7 @@ def _row_of(result: dict[str, t.Any]) -> dict[str, t.Any]:
     return {**row, "state": row["task"]["state"]}
 
 
-def _lost(lost: _pool.Lost) -> dict[str, t.Any]:
+def _lost(lost: _jobs.Lost) -> dict[str, t.Any]:
     if lost.fault is None:
         return {"error": str(lost), "errors": [str(lost)]}
     told = f"nomadic.lxc has a fault of its own, please report it: {lost}"

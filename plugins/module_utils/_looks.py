@@ -27,22 +27,16 @@ class _Helper(t.NamedTuple):
 
 
 def run(count: int, look: Look, processes: int, done: t.Callable[[int, t.Any], None]) -> None:
-    """Look at the jobs 0 to count-1 until one needs more; ``done`` gets each result. The others are left to be done as jobs.
-
-    Mostly all are alike: where the first needs more, none of the others is looked at, and in a share none that follows.
+    """Look at the jobs 0 to count-1; ``done`` gets each result. In a share those are left that follow on one that needs more, to be
+    done as jobs: mostly all are alike.
     """
-    result = look(0) if count else None
-    if result is None:
-        return
-    done(0, result)
-    rest = range(1, count)
-    processes = max(1, min(processes, len(rest) // _LEAST))
+    processes = max(1, min(processes, count // _LEAST))
     helpers: list[_Helper] = []
     try:
         for first in range(1, processes):
             with _signals.held():
-                helpers += _started(rest[first::processes], look, helpers)
-        for number, result in _looked(rest[0::processes], look):
+                helpers += _started(range(first, count, processes), look, helpers)
+        for number, result in _looked(range(0, count, processes), look):
             done(number, result)
         for helper in helpers:
             for number, result in _read(helper.channel):

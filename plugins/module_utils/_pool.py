@@ -4,7 +4,7 @@
 """Jobs done by worker processes: a few at a time, and more while some only wait.
 
 Processes and not threads: liblxc forks, and what it inherits must be what its own job holds. They are forked, so that nothing
-is imported twice. Where a look is all that a job takes, it needs no worker: see _looks.
+is imported twice.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import traceback
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _fork, _looks, _signals
+from ansible_collections.nomadic.lxc.plugins.module_utils import _fork, _jobs, _signals
 
 # How many workers there may be for each that works, since the others wait.
 _WAITING = 16
@@ -28,18 +28,6 @@ _WAITING = 16
 # ones do first takes longer, since they begin with copies of pages.
 _LONG = 0.01
 _FIRST = 0.05
-
-# Entered while a job only waits.
-Idle = t.Callable[[], t.ContextManager[None]]
-Job = t.Callable[[int, Idle], t.Any]
-
-
-class Lost(Exception):
-    """A job that came to no end. ``fault``: the traceback, where the job's code has one."""
-
-    def __init__(self, msg: str, fault: str | None = None) -> None:
-        super().__init__(msg)
-        self.fault = fault
 
 
 @dataclass
@@ -56,57 +44,16 @@ class _Worker:
     buffer: bytearray = field(default_factory=bytearray)
 
 
-def run(
-    count: int,
-    job: Job,
-    parallel: int,
-    done: t.Callable[[int, t.Any], None],
-    look: _looks.Look = lambda _number: None,
-    before: t.Callable[[], None] = lambda: None,
-) -> None:
-    """Do the jobs 0 to count-1; ``done`` gets each one's number and result. ``look``: does a job that needs no more than that, see
-    _looks. ``before``: is done before the first worker is there; all share what it leaves in memory.
+class Pool:
+    """Does the jobs that wait. ``at_first``: how many workers begin; ``parallel``: how many may work."""
 
-    A result is what json takes, or Lost. A signal that ends the module ends the jobs first, which undo what they did; those
-    that had not begun are Lost.
-    """
-    pool = _Pool(count, job, parallel, done)
-    with _signals.interruptible():
-        try:
-            pool.look(look)
-            if pool.waiting:
-                before()
-                pool.work()
-        except _signals.Interrupted as interrupted:
-            pool.end(str(interrupted))
-        finally:
-            pool.close()
-
-
-class _Pool:
-    def __init__(self, count: int, job: Job, parallel: int, done: t.Callable[[int, t.Any], None]) -> None:
-        self._job, self._parallel, self._done = job, parallel, done
-        # What has no result, and no worker has.
-        self.waiting = collections.deque(range(count))
+    def __init__(
+        self, waiting: collections.deque[int], job: _jobs.Job, at_first: int, parallel: int, done: _jobs.Done
+    ) -> None:
+        self._waiting, self._job, self._parallel, self._done = waiting, job, parallel, done
         self._workers: dict[int, _Worker] = {}
         self._poll = select.poll()
-        self._first = self._at_once = min(parallel, len(os.sched_getaffinity(0)))
-
-    def look(self, look: _looks.Look) -> None:
-        """Do what needs only a look."""
-        looked: set[int] = set()
-
-        def done(number: int, result: t.Any) -> None:
-            # Neither lost nor told twice where a signal comes.
-            with _signals.held():
-                looked.add(number)
-                self._done(number, result)
-
-        try:
-            _looks.run(len(self.waiting), look, self._first, done)
-        finally:
-            with _signals.held():
-                self.waiting = collections.deque(number for number in self.waiting if number not in looked)
+        self._first = self._at_once = at_first
 
     def work(self) -> None:
         """Do what is due. A signal is heard while nothing is known that has not been told."""
@@ -114,9 +61,9 @@ class _Pool:
         while True:
             with _signals.held():
                 self._read(ready)
-                while self.waiting and self._busy() < self._at_once and self._give(self.waiting[0]):
-                    self.waiting.popleft()
-                if not self.waiting and not self._working():
+                while self._waiting and self._busy() < self._at_once and self._give(self._waiting[0]):
+                    self._waiting.popleft()
+                if not self._waiting and not self._working():
                     return
             ready = self._wait()
 
@@ -180,7 +127,7 @@ class _Pool:
             return
         number, worker.job, worker.idle = t.cast(int, worker.job), None, False
         lost = message.get("lost")
-        self._done(number, message["result"] if lost is None else Lost(*lost))
+        self._done(number, message["result"] if lost is None else _jobs.Lost(*lost))
 
     def _lose(self, descriptor: int) -> None:
         worker = self._workers.pop(descriptor)
@@ -189,18 +136,15 @@ class _Pool:
         status = os.waitpid(worker.pid, 0)[1]
         if worker.job is not None:
             how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"status {os.WEXITSTATUS(status)}"
-            self._done(worker.job, Lost(f"the process that worked on it ended with {how}"))
+            self._done(worker.job, _jobs.Lost(f"the process that worked on it ended with {how}"))
 
-    def end(self, why: str) -> None:
+    def end(self) -> None:
         """Have the jobs that were begun undone, and wait for that."""
-        with _signals.held():
-            for worker in self._workers.values():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(worker.pid, signal.SIGTERM)
-            while self._working():
-                self._read(self._wait())
-            for number in self.waiting:
-                self._done(number, Lost(f"{why} before it began"))
+        for worker in self._workers.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker.pid, signal.SIGTERM)
+        while self._working():
+            self._read(self._wait())
 
     def close(self) -> None:
         """Let the workers go: without a channel they end."""
@@ -211,7 +155,7 @@ class _Pool:
         self._workers.clear()
 
 
-def _serve(channel: socket.socket, job: Job) -> None:
+def _serve(channel: socket.socket, job: _jobs.Job) -> None:
     """A worker's life: a number, a job, a message. It ends when its caller does, but not before its job.
 
     A signal interrupts its job, which undoes what it did; the worker itself ends without a channel.
@@ -234,7 +178,7 @@ def _serve(channel: socket.socket, job: Job) -> None:
             tell(**_done(job, int(line), idle))
 
 
-def _done(job: Job, number: int, idle: Idle) -> dict[str, t.Any]:
+def _done(job: _jobs.Job, number: int, idle: _jobs.Idle) -> dict[str, t.Any]:
     """A job's message."""
     message: dict[str, t.Any] | None = None
     try:

@@ -13,19 +13,19 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils import _pool
+from ansible_collections.nomadic.lxc.plugins.module_utils import _jobs, _pool
 from ansible_collections.nomadic.lxc.plugins.module_utils._signals import Interrupted, interruptible
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.processes import children
 
 
-def results(count: int, job: _pool.Job, parallel: int = 2) -> list[t.Any]:
+def results(count: int, job: _jobs.Job, parallel: int = 2) -> list[t.Any]:
     found: dict[int, t.Any] = {}
 
     def done(number: int, result: t.Any) -> None:
         assert number not in found
         found[number] = result
 
-    _pool.run(count, job, parallel, done)
+    _jobs.run(count, job, parallel, done)
     assert sorted(found) == list(range(count))
     return [found[number] for number in range(count)]
 
@@ -77,7 +77,7 @@ def test_only_so_many_at_a_time(tmp_path: Path, parallel: int) -> None:
 def test_those_that_wait_do_not_count(tmp_path: Path) -> None:
     """All are waiting at the same time, however long it takes until they are."""
 
-    def job(number: int, idle: _pool.Idle) -> int:
+    def job(number: int, idle: _jobs.Idle) -> int:
         with idle():
             (tmp_path / str(number)).touch()
             end = time.monotonic() + 60
@@ -91,7 +91,7 @@ def test_those_that_wait_do_not_count(tmp_path: Path) -> None:
 def test_there_are_only_so_many_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_pool, "_WAITING", 2)
 
-    def job(_number: int, idle: _pool.Idle) -> int:
+    def job(_number: int, idle: _jobs.Idle) -> int:
         with idle():
             time.sleep(0.1)
         return os.getpid()
@@ -100,7 +100,7 @@ def test_there_are_only_so_many_that_wait(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_job_that_fails_is_lost_and_the_others_are_not() -> None:
-    def job(number: int, _idle: _pool.Idle) -> int:
+    def job(number: int, _idle: _jobs.Idle) -> int:
         if number == 1:
             raise ValueError("wrong")
         if number == 2:
@@ -121,7 +121,7 @@ def test_a_job_that_fails_is_lost_and_the_others_are_not() -> None:
 
 
 def test_a_signal_lets_the_jobs_undo(tmp_path: Path) -> None:
-    def job(number: int, _idle: _pool.Idle) -> str:
+    def job(number: int, _idle: _jobs.Idle) -> str:
         try:
             with interruptible():
                 (tmp_path / str(number)).touch()
@@ -146,14 +146,14 @@ def test_a_signal_lets_the_jobs_undo(tmp_path: Path) -> None:
 
 
 def test_a_worker_ends_its_job_when_its_caller_is_gone(tmp_path: Path) -> None:
-    def job(number: int, _idle: _pool.Idle) -> None:
+    def job(number: int, _idle: _jobs.Idle) -> None:
         (tmp_path / f"begun-{number}").touch()
         time.sleep(0.5)
         (tmp_path / f"done-{number}").touch()
 
     child = os.fork()
     if child == 0:
-        _pool.run(10, job, 2, lambda _number, _result: None)
+        _jobs.run(10, job, 2, lambda _number, _result: None)
         os._exit(0)
     while len(list(tmp_path.iterdir())) < 2:
         time.sleep(0.01)
@@ -169,7 +169,7 @@ def test_a_worker_ends_its_job_when_its_caller_is_gone(tmp_path: Path) -> None:
 def test_a_job_that_was_given_and_not_begun_is_told_so(tmp_path: Path) -> None:
     """A signal that comes while a worker waits for its next job, or tells of the last, is heard by a job alone."""
 
-    def job(number: int, _idle: _pool.Idle) -> int:
+    def job(number: int, _idle: _jobs.Idle) -> int:
         try:
             (tmp_path / str(number)).touch()
             os.kill(os.getppid(), signal.SIGTERM)
