@@ -158,7 +158,7 @@ def _drop_retired(lxc_path: str, image: str) -> None:
 
 def _in_use(lxc_path: str, image: str) -> bool:
     """Whether a container that stands on the image runs; one that can't be asked counts as running."""
-    if image in _images.mounted():
+    if image in _images.mounted(lxc_path):
         return True
     runtime = _runtime.Runtime(lxc_path)
     for name in _images.users(lxc_path).get(image, []):
@@ -230,7 +230,7 @@ def unused(
     """
     users = _images.users(lxc_path)
     used = {image for image, names in users.items() if not leaving >= set(names)}
-    runs = _images.mounted() - {image for image in users if image not in used}
+    runs = _images.mounted(lxc_path) - {image for image in users if image not in used}
     used |= cloned
 
     def needed(name: str) -> bool:

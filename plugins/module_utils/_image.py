@@ -16,7 +16,7 @@ import os.path
 import re
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _config, _config_lines, _template
+from ansible_collections.nomadic.lxc.plugins.module_utils import _config, _config_lines, _mounts, _template
 
 OVERLAY = "overlay"
 # Beside the containers, and out of their list: no container's name begins with a dot.
@@ -29,9 +29,9 @@ _DISTINCT = ("distro", "release", "arch", "image_variant", "image_server", "temp
 _ROOTFS = re.compile(r"lxc\.rootfs\.path")
 _HWADDR = re.compile(r"lxc\.net\.[0-9]+\.hwaddr")
 _LOWER = re.compile(re.escape(f"/{DIRECTORY}/") + r"([^/:]+)/rootfs:")
-# What separates layers and options where the kernel reads them (overlayfs.rst), and what escapes there.
 # In the options of a mounted overlay, see proc(5), /proc/pid/mountinfo: "lowerdir=...".
-_MOUNTED_LOWER = re.compile(re.escape(f"/{DIRECTORY}/") + r"([^/:,\s]+)/rootfs(?=[:,\s]|$)")
+_MOUNTED_LOWER = re.compile(r"(/[^:,\s]*)" + re.escape(f"/{DIRECTORY}/") + r"([^/:,\s]+)/rootfs(?=[:,\s]|$)")
+# What separates layers and options where the kernel reads them (overlayfs.rst), and what escapes there.
 _UNFIT = ":,\\"
 
 
@@ -116,9 +116,9 @@ def image_in(config: str) -> str | None:
     return None if match is None else match[1]
 
 
-def images_mounted(mountinfo: str) -> set[str]:
-    """The ids of the images that some overlay in a mountinfo stands on."""
-    return set(_MOUNTED_LOWER.findall(mountinfo))
+def images_mounted(mountinfo: str) -> set[tuple[str, str]]:
+    """The images that some overlay in a mountinfo stands on: the LXC path, as it was named to the kernel, and the id."""
+    return {(_mounts.unescape(place), image) for place, image in _MOUNTED_LOWER.findall(mountinfo)}
 
 
 def delta_of(directory: str) -> str:

@@ -114,12 +114,12 @@ def users(lxc_path: str) -> dict[str, list[str]]:
     return found
 
 
-def mounted() -> set[str]:
-    """The ids of the images on which a container runs, whoever started it and whatever is left of its directory: of those that
-    are mounted in any mount namespace.
+def mounted(lxc_path: str) -> set[str]:
+    """The ids of a path's images on which a container runs, whoever started it and whatever is left of its directory: of those
+    that are mounted in any mount namespace.
     """
     seen: set[str] = set()
-    found: set[str] = set()
+    found: set[tuple[str, str]] = set()
     for pid in filter(str.isdigit, os.listdir("/proc")):
         # A process may end meanwhile.
         with contextlib.suppress(OSError):
@@ -128,7 +128,18 @@ def mounted() -> set[str]:
                 with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="replace") as file:
                     found |= _image.images_mounted(file.read())
                 seen.add(namespace)
-    return found
+    elsewhere = {place for place in {place for place, _image_id in found} if _is_another(place, lxc_path)}
+    return {image for place, image in found if place not in elsewhere}
+
+
+def _is_another(place: str, lxc_path: str) -> bool:
+    """Whether the images there are others than this path's, of which some have the same ids; one that is not there any more may
+    have been this one, by another name.
+    """
+    try:
+        return not os.path.samefile(_image.images_directory(place), _image.images_directory(lxc_path))
+    except OSError:
+        return False
 
 
 def _places(lxc_path: str) -> t.Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils._image import (
     clone_config,
     image_id,
     image_in,
+    images_mounted,
     parse_manifest,
     path_fault,
     render_manifest,
@@ -137,6 +138,23 @@ def test_a_clone_has_a_root_a_name_and_an_address_of_its_own() -> None:
 )
 def test_who_stands_on_which_image(config: str, found: str | None) -> None:
     assert image_in(config) == found
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ("rw,lowerdir=/var/lib/lxc/.nomadic-lxc-images/x-1/rootfs,upperdir=/u,workdir=/w", {("/var/lib/lxc", "x-1")}),
+        (
+            "rw,lowerdir=/a/web/delta0:/a/.nomadic-lxc-images/x-1/rootfs:/b/.nomadic-lxc-images/x-1/rootfs",
+            {("/a", "x-1"), ("/b", "x-1")},
+        ),
+        ("rw,lowerdir=/with\\040blank/.nomadic-lxc-images/x-1.old-ab/rootfs", {("/with blank", "x-1.old-ab")}),
+        ("rw,lowerdir=/a/.nomadic-lxc-images/x-1/rootfs2", set()),
+        ("rw,lowerdir=/a/images/x-1/rootfs", set()),
+    ],
+)
+def test_what_a_mounted_overlay_stands_on(options: str, found: set[tuple[str, str]]) -> None:
+    assert images_mounted(f"42 1 0:40 / / rw - overlay overlay {options}\n") == found
 
 
 @pytest.mark.parametrize(("path", "fit"), [("/var/lib/lxc", True), ("/a:b", False), ("/a,b", False), ("/a\\b", False)])

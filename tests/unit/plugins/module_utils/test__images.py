@@ -10,7 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils import _do_image, _images, _lock, _runtime
+from ansible_collections.nomadic.lxc.plugins.module_utils import _do_image, _image, _images, _lock, _runtime
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._image import Recipe
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import STOPPED
@@ -202,3 +202,17 @@ def test_what_would_be_unused_after_a_call(host: Host) -> None:
 def test_a_path_without_images_has_nothing_to_prune(host: Host) -> None:
     assert _do_image.prune(host.path) == []
     assert not os.path.exists(host.path)
+
+
+def test_the_image_of_another_path_is_not_this_ones(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same options have the same id everywhere; of a path that is gone it can't be told whether it was this one."""
+    host.ensure()
+    (tmp_path / "other" / _image.DIRECTORY).mkdir(parents=True)
+    (tmp_path / "link").symlink_to(host.path)
+    for place, found in (("other", set()), ("lxc", {RECIPE.id}), ("link", {RECIPE.id}), ("gone", {RECIPE.id})):
+        mounts = {(str(tmp_path / place), RECIPE.id)}
+        monkeypatch.setattr(_image, "images_mounted", lambda _text, mounts=mounts: mounts)
+        assert _images.mounted(host.path) == found
+    assert _do_image.prune(host.path) == []
