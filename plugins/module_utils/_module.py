@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import importlib
 import os
 import sys
 import traceback
 import typing as t
-import zipimport
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.nomadic.lxc.plugins.module_utils import _bytecode
+
+# It has what follows loaded quickly.
+# isort: split
 from ansible_collections.nomadic.lxc.plugins.module_utils import _errors, _text
 
 Params = t.Mapping[str, t.Any]
@@ -31,28 +32,6 @@ _INSTALL = {
 }
 # Where LXC's tools are where it is installed; a module's PATH may be a user's.
 _PROGRAMS = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
-
-
-class _Zip(zipimport.zipimporter):
-    """Python's own compiles each file twice, the first time only to tell its name (zipimport.py, get_filename)."""
-
-    def get_filename(self, fullname: str) -> str:
-        """The path of one of our files in the zip."""
-        return os.path.join(self.archive, f"{self.prefix}{fullname.rpartition('.')[2]}.py")
-
-
-def _load_quickly() -> None:
-    """Ansible sends a module with all of its files in one zip: have ours, of which there are many, loaded from it quickly.
-
-    What a module imports after this file is. Python does not look for garbage meanwhile: there is none.
-    """
-    package = sys.modules[__name__.rpartition(".")[0]]
-    if isinstance(getattr(sys.modules[__name__].__spec__, "loader", None), zipimport.zipimporter):
-        sys.path_importer_cache.update((place, _Zip(place)) for place in package.__path__)
-        gc.disable()
-
-
-_load_quickly()
 
 
 class _Module(AnsibleModule):  # type: ignore[misc] # Ansible declares no types
@@ -100,10 +79,7 @@ def _run(
     without_lxc: Call | None,
     libraries: t.Sequence[str],
 ) -> None:
-    gc.freeze()
-    gc.enable()
-    # The process ends, and all with it: no need to find out what of it nobody has any more.
-    atexit.register(gc.freeze)
+    _bytecode.loaded()
     module = _Module(argument_spec=spec, supports_check_mode=True)
     # Ansible would hide every occurrence of a variable's value in all that is returned, a pid that holds a "1" too. The
     # values stand nowhere in it; the log of the invocation, written by now, has left them out.

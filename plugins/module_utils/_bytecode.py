@@ -1,0 +1,123 @@
+# Copyright (c) nomadic.lxc contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our files, of which there are many, loaded quickly from the zip in which Ansible sends a module.
+
+Python compiles at every start what it imports from a zip, and that is most of what loading takes. So what is compiled is kept
+on the host, a file for each of ours, as Python keeps it beside sources that are in no zip: hash-based, see PEP 552. Where there is
+none, or it is of another source, of another Python, or broken, ours is compiled.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import gc
+import importlib.util
+import marshal
+import os
+import stat
+import sys
+import types
+import typing as t
+import zipimport
+
+# For what can be made anew, see hier(7). PYTHONDONTWRITEBYTECODE keeps folders of sources clean; this is none.
+DIRECTORY = "/var/cache/nomadic-lxc"
+# In a header: to be compared with the source by its hash.
+_CHECKED = (0b11).to_bytes(4, "little")
+_HEADER = 16
+
+
+class _Zip(zipimport.zipimporter):
+    """Loads what is in a zip."""
+
+    def get_filename(self, fullname: str) -> str:
+        """The path of one of our files in the zip. Python's own compiles the file to find out (zipimport.py)."""
+        return os.path.join(self.archive, f"{self.prefix}{_name(fullname)}.py")
+
+    def create_module(self, spec: t.Any) -> None:
+        """As Python makes it. That of 3.9 asks for code only where there is this, and the next."""
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Run a file."""
+        exec(self.get_code(module.__name__), module.__dict__)  # noqa: S102 # pylint: disable=exec-used # as importlib does
+
+    def get_code(self, fullname: str) -> t.Any:
+        """A file's code."""
+        source = self.get_data(self.get_filename(fullname))
+        header = importlib.util.MAGIC_NUMBER + _CHECKED + importlib.util.source_hash(source)
+        file = os.path.join(DIRECTORY, f"{_name(fullname)}.{sys.implementation.cache_tag}.pyc")
+        code = _kept(file, header)
+        if code is None:
+            # The zip has another path each time.
+            code = compile(source, f"{fullname.replace('.', '/')}.py", "exec", dont_inherit=True)
+            _keep(file, header + marshal.dumps(code))
+        return code
+
+
+def _name(fullname: str) -> str:
+    return fullname.rpartition(".")[2]
+
+
+@functools.cache
+def _is_ours(directory: str) -> bool:
+    """Whether nobody but this user, who is root, could have put something there."""
+    try:
+        found = os.lstat(directory)
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() == 0 and not found.st_mode & 0o022
+
+
+def _kept(file: str, header: bytes) -> types.CodeType | None:
+    """What was compiled of that source by such a Python."""
+    if sys.flags.optimize or not _is_ours(os.path.dirname(file)):
+        return None
+    try:
+        with open(file, "rb", buffering=0) as opened:
+            kept = opened.read()
+        code = marshal.loads(kept[_HEADER:]) if kept.startswith(header) else None
+    except (OSError, EOFError, ValueError, TypeError):
+        return None
+    return code if isinstance(code, types.CodeType) else None
+
+
+def _keep(file: str, kept: bytes) -> None:
+    """Keep it for the next start, if that can be; whoever reads it meanwhile has the old or the new one, or compiles."""
+    if sys.flags.optimize or os.geteuid() != 0:
+        return
+    directory, draft = os.path.dirname(file), f"{file}.new"
+    with contextlib.suppress(OSError):
+        if not os.path.lexists(directory):
+            os.makedirs(directory, mode=0o700)
+            _is_ours.cache_clear()
+        if not _is_ours(directory):
+            return
+        try:
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            with open(descriptor, "wb") as opened:
+                opened.write(kept)
+            os.rename(draft, file)
+        except OSError:
+            os.unlink(draft)
+
+
+def _use() -> None:
+    """Have what a module imports after this file loaded so. Python does not look for garbage meanwhile: there is none."""
+    package = sys.modules[__name__.rpartition(".")[0]]
+    if isinstance(getattr(sys.modules[__name__].__spec__, "loader", None), zipimport.zipimporter):
+        sys.path_importer_cache.update((place, _Zip(place)) for place in package.__path__)
+        gc.disable()
+
+
+def loaded() -> None:
+    """What a module needs is there, and stays until it ends."""
+    gc.freeze()
+    gc.enable()
+    # The process ends, and all with it: no need to find out what of it nobody has any more.
+    atexit.register(gc.freeze)
+
+
+_use()
