@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import math
 import os
@@ -233,16 +234,42 @@ def by_binding(what: str, path: str, count: int) -> None:
                 sys.exit(f"{name} was not cloned")
     deeds: dict[str, t.Callable[[t.Any], bool]] = {
         MAKE: lambda it: it.start(),
-        AGAIN: lambda it: it.start(),
+        AGAIN: lambda it: it.start(close_fds=True),
         END: lambda it: it.stop(),
         SAME: lambda it: it.state == "RUNNING",
         LIMIT: lambda it: any(it.set_cgroup_item(key, "64M") for key in ("memory.limit_in_bytes", "memory.max")),
         REMOVE: lambda it: it.stop() and it.destroy(),
     }
     deed = deeds[what]
+    if what == AGAIN:
+        by_processes(lambda name: deed(lxc.Container(name, path)), names)
+        return
     with ThreadPoolExecutor(4) as threads:
         if not all(threads.map(lambda name: deed(lxc.Container(name, path)), names)):
             sys.exit("liblxc failed")
+
+
+def by_processes(start: t.Callable[[str], bool], names: t.Sequence[str]) -> None:
+    """Start by four processes, which is quicker than by threads: in one process starts wait for each other."""
+
+    def share(of: t.Sequence[str]) -> bool:
+        # A start moves the process that calls it into another control group.
+        return all([_ended(_forked(functools.partial(start, name))) for name in of])  # noqa: C419 # all of them are to end
+
+    pids = [_forked(functools.partial(share, names[first::4])) for first in range(4)]
+    if not all([_ended(pid) for pid in pids]):  # noqa: C419
+        sys.exit("liblxc failed")
+
+
+def _forked(work: t.Callable[[], bool]) -> int:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if work() else 1)
+    return pid
+
+
+def _ended(pid: int) -> bool:
+    return os.waitpid(pid, 0)[1] == 0
 
 
 class Memory(threading.Thread):
@@ -401,10 +428,10 @@ def floors(bench: Bench) -> list[str]:
             f" {(clone - ping) / bound:.2f} times as long as the binding."
         ),
         (
-            f"- The binding takes {bench.median(AGAIN, BINDING, 100):.2f} s only to start again the 100 tasks that ours has made, and"
-            f" {bound:.2f} s to make and start its own: a task has mounts and device rules of its own, and hooks, each of which is a"
-            f" shell. In {clone - ping:.2f} s more than a ping ours makes their directories, clones, configures, starts, and keeps"
-            " the record of, all of them."
+            f"- Four processes that do nothing else take {bench.median(AGAIN, BINDING, 100):.2f} s only to start again, by the binding,"
+            " the 100 tasks that ours has made: a task has mounts and device rules of its own, and hooks, each of which is a shell."
+            f" In {clone - ping:.2f} s more than a ping ours makes their directories, clones, configures, starts, and keeps the record"
+            " of, all of them."
         ),
         (
             "- A module that did nothing but what the binding does, once it was packed and loaded and had the image:"
