@@ -103,7 +103,7 @@ def stop(work: _work.Work, step: _steps.Stop) -> None:
     work.then("start the task again", again)
     if work.record is not None:
         # What a hook keeps of the end can't tell a stop that was asked for.
-        work.write_record(work.record._replace(stop_asked=work.seen.init))
+        work.change_record(work.record._replace(stop_asked=work.seen.init))
     if step.frozen:
         # A frozen task can't heed the request to end.
         work.runtime.thaw(work.name)

@@ -1,12 +1,21 @@
 # Copyright (c) nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What may help against a start that failed."""
+"""What may help against a start that failed, and what a stop that failed leaves in the record."""
 
 from __future__ import annotations
 
+import typing as t
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils._do_running import start_hint
+from ansible_collections.nomadic.lxc.plugins.module_utils import _kept, _states, _steps
+from ansible_collections.nomadic.lxc.plugins.module_utils._do_running import start_hint, stop
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils._record import render_record
+from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work
+from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.builders import made, task
 
 
 @pytest.mark.parametrize(
@@ -27,3 +36,28 @@ def test_what_may_help(words: str, memory_mb: int | None, pty_max: str, says: st
     assert (hint is None) is (says == "")
     assert says in (hint or "")
     assert ("kernel.pty.max" in (hint or "")) is ("tty" in words or "terminal" in words)
+
+
+def test_a_stop_that_failed_was_not_asked_for(tmp_path: Path) -> None:
+    """If the memory limit kills the task that runs on, its end is told as that."""
+    asked = task(lxc_path=str(tmp_path))
+    seen = made(asked)
+    file = _kept.record_file(asked.lxc_path, asked.container_name)
+    during: list[t.Any] = []
+
+    def refuse(_name: str, _timeout: float) -> bool:
+        during.append(_kept.read_record(file))
+        raise LxcTaskError("it can't be killed")
+
+    runtime: t.Any = SimpleNamespace(
+        shutdown=refuse, sweep=lambda _name: None, state=lambda _name: (_states.RUNNING, 1), directory=tmp_path.joinpath
+    )
+    work = Work(asked, seen, runtime, seen.record)
+    assert work.record is not None
+    Path(file).parent.mkdir()
+    Path(file).write_text(render_record(work.record), encoding="utf-8")
+    with pytest.raises(LxcTaskError, match="it can't be killed"):
+        stop(work, _steps.Stop("stop", 1, False, None, "error"))
+    assert during[0].stop_asked == seen.init
+    assert work.unwind() == []
+    assert _kept.read_record(file) == seen.record
