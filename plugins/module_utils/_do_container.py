@@ -110,7 +110,7 @@ def _made(work: _work.Work, text: str, image: str | None = None) -> None:
 
     It comes into the file when the options do: until then the container is half made.
     """
-    work.record = t.cast(_record.Record, work.record)._replace(base=tuple(_config.base_of(text)), image=image)
+    work.record = work.record_with(base=tuple(_config.base_of(text)), image=image)
     _unmark(work)
 
 
@@ -210,7 +210,7 @@ def remember(work: _work.Work, step: _steps.Remember) -> None:
     """Write the record: what is applied now."""
     init = work.seen.init if step.pending else None
     work.change_record(
-        t.cast(_record.Record, work.record)._replace(
+        work.record_with(
             options=step.options,
             lines=step.lines,
             pending=step.pending,
@@ -224,7 +224,7 @@ def remember(work: _work.Work, step: _steps.Remember) -> None:
 
 def commit(work: _work.Work, _step: _steps.Commit) -> None:
     """Say in the record that the container is whole."""
-    work.change_record(t.cast(_record.Record, work.record)._replace(phase=_record.READY))
+    work.change_record(work.record_with(phase=_record.READY))
 
 
 def set_aside(work: _work.Work, _step: _steps.SetAside) -> None:

@@ -20,7 +20,6 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _idmap,
     _names,
     _observe_directories,
-    _record,
     _shift,
     _steps,
     _tree,
@@ -95,10 +94,10 @@ def shift_rootfs(work: _work.Work, step: _steps.ShiftRootfs) -> None:
 
     def turn(idmap: _idmap.Idmap, inward: bool) -> None:
         path = _rootfs(work)
-        work.write_record(t.cast(_record.Record, work.record)._replace(shifted=idmap.base, shifting=True))
+        work.write_record(work.record_with(shifted=idmap.base, shifting=True))
         _shift.shift_tree(path, _shift.inwards(idmap) if inward else _shift.outwards(idmap))
         shifted = idmap.base if inward else 0
-        work.write_record(t.cast(_record.Record, work.record)._replace(shifted=shifted, shifting=False))
+        work.write_record(work.record_with(shifted=shifted, shifting=False))
 
     _in_turns(work, step, turn)
 

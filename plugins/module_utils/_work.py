@@ -59,6 +59,10 @@ class Work:
         self.undo.clear()
         self.stands = words
 
+    def record_with(self, **changes: t.Any) -> _record.Record:
+        """The record with other values; of a task that has one by now."""
+        return t.cast(_record.Record, self.record)._replace(**changes)
+
     def write_record(self, record: _record.Record) -> None:
         """Write the record; from now on it is the one that counts."""
         _tree.write_atomically(_kept.record_file(self.spec.lxc_path, self.name), _record.render_record(record))
