@@ -99,8 +99,8 @@ notes:
   - The policy options in C(module_defaults) are defaults, not enforcement. A task in a playbook can set them to
     something else, and whoever can run a module as root can do everything on the host anyway.
   - The modules must run as root on the managed host. Use C(become) where you connect as another user.
-  - The modules keep what Python compiles of them in C(/var/cache/nomadic-lxc), so that the next call begins sooner. You can
-    remove it at any time.
+  - The modules keep what Python compiles of them in C(/var/cache/nomadic-lxc), in check mode too, so that the next call
+    begins sooner. You can remove it at any time.
 requirements:
   - Python 3.9 or later on the managed host
   - LXC 5.0 or later, with its Python binding (Debian package C(python3-lxc))

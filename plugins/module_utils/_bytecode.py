@@ -4,8 +4,9 @@
 """Our files, of which there are many, loaded quickly from the zip in which Ansible sends a module.
 
 Python compiles at every start what it imports from a zip, and that is most of what loading takes. So what is compiled is kept
-on the host, a file for each of ours, as Python keeps it beside sources that are in no zip: hash-based, see PEP 552. Where there is
-none, or it is of another source, of another Python, or broken, ours is compiled.
+on the host, a file for each of ours. Python keeps it beside sources that are in no zip, and tells by a hash of the source whether
+it is of that one (PEP 552); what is kept here has a hash of its own, too, since Python does not survive what is broken. Where there
+is none, or it is of another source, of another Python, or broken, ours is compiled.
 """
 
 from __future__ import annotations
@@ -25,9 +26,7 @@ import zipimport
 
 # For what can be made anew, see hier(7). PYTHONDONTWRITEBYTECODE keeps folders of sources clean; this is none.
 DIRECTORY = "/var/cache/nomadic-lxc"
-# In a header: to be compared with the source by its hash.
-_CHECKED = (0b11).to_bytes(4, "little")
-_HEADER = 16
+_HASH = 8
 
 
 class _Zip(zipimport.zipimporter):
@@ -47,13 +46,15 @@ class _Zip(zipimport.zipimporter):
     def get_code(self, fullname: str) -> t.Any:
         """A file's code."""
         source = self.get_data(self.get_filename(fullname))
-        header = importlib.util.MAGIC_NUMBER + _CHECKED + importlib.util.source_hash(source)
-        file = os.path.join(DIRECTORY, f"{_name(fullname)}.{sys.implementation.cache_tag}.pyc")
-        code = _kept(file, header)
-        if code is None:
-            # The zip has another path each time.
-            code = compile(source, f"{fullname.replace('.', '/')}.py", "exec", dont_inherit=True)
-            _keep(file, header + marshal.dumps(code))
+        header = importlib.util.MAGIC_NUMBER + importlib.util.source_hash(source)
+        file = os.path.join(DIRECTORY, f"{_name(fullname)}.{sys.implementation.cache_tag}.code")
+        text = _kept(file, header)
+        if text is not None:
+            return marshal.loads(text)
+        # The zip has another path each time.
+        code = compile(source, f"{fullname.replace('.', '/')}.py", "exec", dont_inherit=True)
+        text = marshal.dumps(code)
+        _keep(file, header + importlib.util.source_hash(text) + text)
         return code
 
 
@@ -71,21 +72,21 @@ def _is_ours(directory: str) -> bool:
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() == 0 and not found.st_mode & 0o022
 
 
-def _kept(file: str, header: bytes) -> types.CodeType | None:
+def _kept(file: str, header: bytes) -> bytes | None:
     """What was compiled of that source by such a Python."""
     if sys.flags.optimize or not _is_ours(os.path.dirname(file)):
         return None
     try:
         with open(file, "rb", buffering=0) as opened:
             kept = opened.read()
-        code = marshal.loads(kept[_HEADER:]) if kept.startswith(header) else None
-    except (OSError, EOFError, ValueError, TypeError):
+    except OSError:
         return None
-    return code if isinstance(code, types.CodeType) else None
+    text = kept[len(header) + _HASH :]
+    return text if kept.startswith(header + importlib.util.source_hash(text)) else None
 
 
 def _keep(file: str, kept: bytes) -> None:
-    """Keep it for the next start, if that can be; whoever reads it meanwhile has the old or the new one, or compiles."""
+    """Keep it for the next start, if that can be. Another call may do the same; what comes of both at once is whole, or no use."""
     if sys.flags.optimize or os.geteuid() != 0:
         return
     directory, draft = os.path.dirname(file), f"{file}.new"
@@ -96,7 +97,7 @@ def _keep(file: str, kept: bytes) -> None:
         if not _is_ours(directory):
             return
         try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with open(descriptor, "wb") as opened:
                 opened.write(kept)
             os.rename(draft, file)
