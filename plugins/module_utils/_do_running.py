@@ -97,13 +97,17 @@ def stop(work: _work.Work, step: _steps.Stop) -> None:
         if work.runtime.state(work.name)[0] == _states.STOPPED:
             work.runtime.start(work.name, step.former_log_file, step.former_log_level)
             note_init(work)
+        elif work.record is not None:
+            # It runs on, and if its memory limit kills it later, that was not asked for.
+            work.write_record(work.record._replace(stop_asked=former))
         if step.frozen and work.runtime.state(work.name)[0] != _states.FROZEN:
             work.runtime.freeze(work.name)
 
+    former = None if work.record is None else work.record.stop_asked
     work.then("start the task again", again)
     if work.record is not None:
         # What a hook keeps of the end can't tell a stop that was asked for.
-        work.change_record(work.record._replace(stop_asked=work.seen.init))
+        work.write_record(work.record._replace(stop_asked=work.seen.init))
     if step.frozen:
         # A frozen task can't heed the request to end.
         work.runtime.thaw(work.name)
