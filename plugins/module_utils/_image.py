@@ -30,7 +30,7 @@ _ROOTFS = re.compile(r"lxc\.rootfs\.path")
 _HWADDR = re.compile(r"lxc\.net\.[0-9]+\.hwaddr")
 _LOWER = re.compile(re.escape(f"/{DIRECTORY}/") + r"([^/:]+)/rootfs:")
 # In the options of a mounted overlay, see proc(5), /proc/pid/mountinfo: "lowerdir=...".
-_MOUNTED_LOWER = re.compile(r"(/[^:,\s]*)" + re.escape(f"/{DIRECTORY}/") + r"([^/:,\s]+)/rootfs(?=[:,\s]|$)")
+_MOUNTED_LOWER = re.compile(r"([^:,=\s]*)" + re.escape(f"/{DIRECTORY}/") + r"([^/:,\s]+)/rootfs(?=[:,\s]|$)")
 # What separates layers and options where the kernel reads them (overlayfs.rst), and what escapes there.
 _UNFIT = ":,\\"
 
@@ -118,7 +118,9 @@ def image_in(config: str) -> str | None:
 
 def images_mounted(mountinfo: str) -> set[tuple[str, str]]:
     """The images that some overlay in a mountinfo stands on: the LXC path, as it was named to the kernel, and the id."""
-    return {(_mounts.unescape(place), image) for place, image in _MOUNTED_LOWER.findall(mountinfo)}
+    if DIRECTORY not in mountinfo:
+        return set()
+    return {(_mounts.unescape(place) or "/", image) for place, image in _MOUNTED_LOWER.findall(mountinfo)}
 
 
 def delta_of(directory: str) -> str:

@@ -149,6 +149,7 @@ def test_who_stands_on_which_image(config: str, found: str | None) -> None:
             {("/a", "x-1"), ("/b", "x-1")},
         ),
         ("rw,lowerdir=/with\\040blank/.nomadic-lxc-images/x-1.old-ab/rootfs", {("/with blank", "x-1.old-ab")}),
+        ("rw,lowerdir=/.nomadic-lxc-images/x-1/rootfs,upperdir=/u", {("/", "x-1")}),
         ("rw,lowerdir=/a/.nomadic-lxc-images/x-1/rootfs2", set()),
         ("rw,lowerdir=/a/images/x-1/rootfs", set()),
     ],
