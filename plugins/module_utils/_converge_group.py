@@ -56,7 +56,9 @@ def converge_group(params: _group.Params, check_mode: bool, log: t.Callable[[str
             # Each worker would load it.
             from ansible_collections.nomadic.lxc.plugins.module_utils import _apply  # noqa: F401
 
-    _jobs.run(len(rows), job, params["parallel"] or 2 * len(os.sched_getaffinity(0)), done, look, before)
+    # Of the rows that would build an image the first one says so: that calls tell the same, they are looked at one by one.
+    parallel = 1 if check_mode else params["parallel"] or 2 * len(os.sched_getaffinity(0))
+    _jobs.run(len(rows), job, parallel, done, look, before)
     pruned: list[str] = []
     troubles: list[str] = []
     # The tasks are done: what became of them is told all the same.
