@@ -48,14 +48,12 @@ def test_each_process_looks_at_a_share_that_is_worth_it(count: int, processes: i
     assert count == 0 or found[0][1] == os.getpid()
 
 
-def test_where_the_first_needs_more_no_other_is_looked_at() -> None:
-    asked: list[int] = []
-
+def test_where_all_need_more_each_looks_at_one(tmp_path: Path) -> None:
     def look(number: int) -> None:
-        asked.append(number)
+        (tmp_path / str(number)).touch()
 
     assert looked(50, look) == {}
-    assert asked == [0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1"]
 
 
 def test_a_share_ends_where_one_needs_more() -> None:
