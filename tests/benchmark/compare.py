@@ -372,6 +372,7 @@ def goals(bench: Bench) -> list[Goal]:
     return [
         Goal("peer / ours, make and start 100", bench.median(MAKE, PEER, 100) / made, 40, least=True),
         Goal("ours less ping / shell loop of the tools, make and start 100", alone / bench.median(MAKE, TOOLS, 100), 1),
+        Goal("the same, where ours finds its image as the tools find their base", (bench.median(CLONE, OURS, 100) - ping) / bench.median(MAKE, TOOLS, 100), 1),
         Goal("ours less ping / binding on four threads, make and start 100", alone / bench.median(MAKE, BINDING, 100), 3),
         Goal("ours / ping, no-op over 100", bench.over_ping(SAME, OURS), 1.3),
         Goal("peer / ours, no-op over 100", bench.median(SAME, PEER, 100) / bench.median(SAME, OURS, 100), 10, least=True),
