@@ -254,10 +254,11 @@ def by_processes(start: t.Callable[[str], bool], names: t.Sequence[str]) -> None
 
     def share(of: t.Sequence[str]) -> bool:
         # A start moves the process that calls it into another control group.
-        return all([_ended(_forked(functools.partial(start, name))) for name in of])  # noqa: C419 # all of them are to end
+        return all(_ended(_forked(functools.partial(start, name))) for name in of)
 
     pids = [_forked(functools.partial(share, names[first::4])) for first in range(4)]
-    if not all([_ended(pid) for pid in pids]):  # noqa: C419
+    ended = [_ended(pid) for pid in pids]
+    if not all(ended):
         sys.exit("liblxc failed")
 
 
