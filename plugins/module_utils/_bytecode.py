@@ -48,13 +48,13 @@ class _Zip(zipimport.zipimporter):
         source = self.get_data(self.get_filename(fullname))
         header = importlib.util.MAGIC_NUMBER + importlib.util.source_hash(source)
         file = os.path.join(DIRECTORY, f"{_name(fullname)}.{sys.implementation.cache_tag}.code")
-        text = _kept(file, header)
-        if text is not None:
-            return marshal.loads(text)
+        dumped = _kept(file, header)
+        if dumped is not None:
+            return marshal.loads(dumped)
         # The zip has another path each time.
         code = compile(source, f"{fullname.replace('.', '/')}.py", "exec", dont_inherit=True)
-        text = marshal.dumps(code)
-        _keep(file, header + importlib.util.source_hash(text) + text)
+        dumped = marshal.dumps(code)
+        _keep(file, header + importlib.util.source_hash(dumped) + dumped)
         return code
 
 
@@ -81,8 +81,8 @@ def _kept(file: str, header: bytes) -> bytes | None:
             kept = opened.read()
     except OSError:
         return None
-    text = kept[len(header) + _HASH :]
-    return text if kept.startswith(header + importlib.util.source_hash(text)) else None
+    dumped = kept[len(header) + _HASH :]
+    return dumped if kept.startswith(header + importlib.util.source_hash(dumped)) else None
 
 
 def _keep(file: str, kept: bytes) -> None:
@@ -96,6 +96,7 @@ def _keep(file: str, kept: bytes) -> None:
             _is_ours.cache_clear()
         if not _is_ours(directory):
             return
+        # As _tree writes a file, which is loaded by this one; but of two that write at once neither waits, and one may lose.
         try:
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with open(descriptor, "wb") as opened:

@@ -128,8 +128,7 @@ def mounted(lxc_path: str) -> set[str]:
                 with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="replace") as file:
                     found |= _image.images_mounted(file.read())
                 seen.add(namespace)
-    elsewhere = {place for place in {place for place, _image_id in found} if _is_another(place, lxc_path)}
-    return {image for place, image in found if place not in elsewhere}
+    return {image for place, image in found if not _is_another(place, lxc_path)}
 
 
 def _is_another(place: str, lxc_path: str) -> bool:
