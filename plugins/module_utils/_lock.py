@@ -1,7 +1,10 @@
 # Copyright (c) nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Calls on one container take turns: a lock by flock(2), held as long as a process that inherited it lives."""
+"""Calls on one container take turns: a lock by flock(2), held as long as a process that inherited it lives.
+
+Its file is there as long as somebody holds it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ import stat
 import time
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _errors
+from ansible_collections.nomadic.lxc.plugins.module_utils import _errors, _signals
 
 DIRECTORY = "/run/lock/nomadic-lxc"
 # Seconds: longer than a graceful stop under the default ceiling, and than most templates.
@@ -22,6 +25,7 @@ WAIT = 300.0
 # Most are held for a moment: the directories of an alloc are made in less than a millisecond.
 _FIRST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.02
+_FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 def lock_file(kind: str, name: str, place: str) -> str:
@@ -54,7 +58,47 @@ def _refuse_foreign(directory: str) -> None:
 
 def _open(path: str) -> int:
     _refuse_foreign(os.path.dirname(path))
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    return os.open(path, _FLAGS | os.O_CREAT, 0o600)
+
+
+def _taken(path: str, how: int) -> int | None:
+    """The lock's descriptor; None where others hold it."""
+    while True:
+        try:
+            descriptor = _open(path)
+        except FileNotFoundError:
+            with contextlib.suppress(FileExistsError):
+                os.makedirs(os.path.dirname(path), mode=0o700)
+            # Anybody can make one in /run/lock, where we come late.
+            _refuse_foreign.cache_clear()
+            descriptor = _open(path)
+        ours = False
+        try:
+            ours = _is_had(descriptor, how)
+            if ours:
+                return descriptor
+        except BlockingIOError:
+            return None
+        finally:
+            if not ours:
+                os.close(descriptor)
+
+
+def _is_had(descriptor: int, how: int) -> bool:
+    """Whether this is the lock now; not where whoever had it before has removed the file that was opened. Raises BlockingIOError."""
+    fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    return os.fstat(descriptor).st_nlink > 0
+
+
+def _remove_unheld(path: str) -> None:
+    """Remove the file of a lock that was let go, unless others hold it: a template that has outlived its call, for one."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, _FLAGS)
+        try:
+            if _is_had(descriptor, fcntl.LOCK_EX):
+                os.unlink(path)
+        finally:
+            os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -65,30 +109,23 @@ def held(path: str, what: str, wait: float | None = None, shared: bool = False) 
     ``shared``: with others that share it too, but with none that holds it alone.
     """
     limit = WAIT if wait is None else wait
+    deadline = time.monotonic() + limit
+    pause = _FIRST_PAUSE
+    while True:
+        descriptor = _taken(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        if descriptor is not None:
+            break
+        if time.monotonic() >= deadline:
+            raise _errors.LockTimeoutError(
+                f"another call, or a template that it left over, has worked on {what} for {limit:g} seconds",
+                hint=f"try again when it is done; `fuser {path}` tells which processes hold the lock",
+            )
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
     try:
-        descriptor = _open(path)
-    except FileNotFoundError:
-        with contextlib.suppress(FileExistsError):
-            os.makedirs(os.path.dirname(path), mode=0o700)
-        # Anybody can make one in /run/lock, where we come late.
-        _refuse_foreign.cache_clear()
-        descriptor = _open(path)
-    os.set_inheritable(descriptor, True)
-    try:
-        deadline = time.monotonic() + limit
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise _errors.LockTimeoutError(
-                        f"another call, or a template that it left over, has worked on {what} for {limit:g} seconds",
-                        hint=f"try again when it is done; `fuser {path}` tells which processes hold the lock",
-                    ) from None
-                time.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
+        os.set_inheritable(descriptor, True)
         yield descriptor
     finally:
-        os.close(descriptor)
+        with _signals.held():
+            os.close(descriptor)
+            _remove_unheld(path)

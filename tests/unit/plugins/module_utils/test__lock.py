@@ -54,8 +54,8 @@ def test_it_is_held_and_let_go(tmp_path: Path) -> None:
             raise AssertionError("two hold it")
     with held(str(file), "container web", wait=0):
         pass
-    # the file may stay
-    assert file.exists()
+    # its directory stays, so that nobody else can make it
+    assert list(tmp_path.rglob("*")) == [file.parent]
 
 
 def test_it_is_roots_alone(tmp_path: Path) -> None:
@@ -168,6 +168,7 @@ def test_a_program_that_inherits_it_holds_it_on(tmp_path: Path, inherits: bool) 
     with held(file, "x"):
         template = subprocess.Popen(["sleep", "60"], close_fds=not inherits)
     try:
+        assert os.path.exists(file) == inherits
         if inherits:
             with pytest.raises(LockTimeoutError), held(file, "x", wait=0.1):
                 raise AssertionError("the template still works")
@@ -179,6 +180,7 @@ def test_a_program_that_inherits_it_holds_it_on(tmp_path: Path, inherits: bool) 
         template.wait()
     with held(file, "x", wait=0):
         pass
+    assert not os.path.exists(file)
 
 
 def test_a_killed_process_lets_it_go(tmp_path: Path) -> None:
@@ -197,20 +199,79 @@ def test_a_killed_process_lets_it_go(tmp_path: Path) -> None:
         pass
 
 
-def test_eight_take_turns(tmp_path: Path) -> None:
-    inside = []
-    most = []
+def test_the_last_to_share_it_removes_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "lock"
+    with held(str(file), "x", shared=True):
+        with held(str(file), "x", wait=0, shared=True), pytest.raises(LockTimeoutError), held(str(file), "x", wait=0):
+            raise AssertionError("held alone, and shared")
+        assert file.exists()
+    assert not file.exists()
 
-    def work() -> None:
-        with held(str(tmp_path / "lock"), "x", wait=60):
-            inside.append(1)
-            most.append(len(inside))
-            time.sleep(0.01)
-            inside.pop()
 
-    threads = [threading.Thread(target=work) for _number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert most == [1] * 8
+def test_whoever_waited_locks_the_file_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who had it removes its file when another has that open already: a lock on what nobody finds any more is none."""
+    file = tmp_path / "lock"
+    flock = fcntl.flock
+
+    def late(descriptor: int, how: int) -> None:
+        """Whoever had it removes its file, and lets it go, at the last moment."""
+        monkeypatch.setattr(fcntl, "flock", flock)
+        file.unlink()
+        flock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with held(str(file), "x", wait=0) as descriptor:
+        assert os.path.samestat(os.fstat(descriptor), file.stat())
+        with pytest.raises(LockTimeoutError), held(str(file), "x", wait=0):
+            raise AssertionError("two hold it")
+
+
+def test_a_file_that_another_made_meanwhile_is_his(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between letting go and removing, others had the lock: they removed its file, and another made it anew and holds that."""
+    file = tmp_path / "lock"
+    flock = fcntl.flock
+    others: list[int] = []
+
+    def late(descriptor: int, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        file.unlink()
+        others.append(os.open(file, os.O_RDWR | os.O_CREAT))
+        flock(others[0], fcntl.LOCK_EX)
+        flock(descriptor, how)
+
+    with held(str(file), "x"):
+        monkeypatch.setattr(fcntl, "flock", late)
+    assert os.path.samestat(os.fstat(others[0]), file.stat())
+    with pytest.raises(LockTimeoutError), held(str(file), "x", wait=0):
+        raise AssertionError("two hold it")
+    os.close(others[0])
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_many_take_turns(tmp_path: Path, shared: bool) -> None:
+    """Processes that have the lock thousands of times, each of which makes its file and removes it: never two at once, or, where
+    they share it, never one of those and one that has it alone. What is done inside is seen to be whole.
+    """
+    file, counter = str(tmp_path / "lock"), tmp_path / "counter"
+    counter.write_text("0", encoding="ascii")
+    script = f"""
+import sys
+sys.path[:] = {sys.path!r}
+from ansible_collections.nomadic.lxc.plugins.module_utils._lock import held
+from pathlib import Path
+counter = Path({str(counter)!r})
+for turn in range(1000):
+    if {shared} and turn % 2:
+        with held({file!r}, "x", wait=60, shared=True):
+            first = counter.read_text()
+            assert first and counter.read_text() == first
+        continue
+    with held({file!r}, "x", wait=60):
+        number = int(counter.read_text())
+        counter.write_text("")
+        counter.write_text(str(number + 1))
+"""
+    processes = [subprocess.Popen([sys.executable, "-c", script]) for _number in range(4)]
+    assert [process.wait() for process in processes] == [0] * 4
+    assert counter.read_text(encoding="ascii") == ("2000" if shared else "4000")
+    assert not os.path.exists(file)

@@ -11,6 +11,7 @@ folder=$1 prefix=$2
 [ ! -d "$folder/lxc" ] || find "$folder/lxc" -mindepth 1 -maxdepth 2 -printf 'container %p\n'
 [ ! -d "$folder/alloc" ] || find "$folder/alloc" -mindepth 1 -printf 'directory %p\n'
 awk -v folder="$folder/" 'index($5, folder) == 1 {print "mount " $5}' /proc/self/mountinfo
+find /run/lock/nomadic-lxc -name "*-$prefix*" -printf 'lock %p\n' 2>/dev/null || true
 # A control group that goes while find looks at it is somebody else's.
 find /sys/fs/cgroup -type d \( -name "lxc.payload.$prefix*" -o -name "lxc.monitor.$prefix*" \) -printf 'cgroup %p\n' -prune 2>/dev/null || true
 for process in /proc/[0-9]*; do
