@@ -5,15 +5,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import time
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _proc, _signals
+from ansible_collections.nomadic.lxc.plugins.module_utils import _proc, _signals, _starter_program
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ)
 FOREVER = 10.0**8
 # How many times in a row a child must be seen to hang.
 HANGING = 4
@@ -45,17 +42,18 @@ def call(
                 child = os.fork()
                 if child == 0:
                     _run(function, output.fileno(), inherit)
-            in_time = _wait(child, timeout, hangs)
+            in_time = wait(child, timeout, hangs)
         finally:
             # Also when a signal ends our waiting: what the child has started must not go on behind the undo.
             if child:
-                status = _reap(child)
+                status = _starter_program.reap(child)
         output.seek(0)
         text = output.read().decode("utf-8", "replace")
     return Finished(ok=in_time and status == 0, output=text, timed_out=not in_time)
 
 
-def _wait(child: int, timeout: float, hangs: t.Callable[[], bool]) -> bool:
+def wait(child: int, timeout: float, hangs: t.Callable[[], bool]) -> bool:
+    """Wait for the end of a child, or of one that counts as such; whether it has come. See call."""
     deadline = time.monotonic() + timeout
     seen = 0
     while not _proc.wait_for_exit(child, min(1.0, max(0.0, deadline - time.monotonic()))):
@@ -65,40 +63,11 @@ def _wait(child: int, timeout: float, hangs: t.Callable[[], bool]) -> bool:
     return True
 
 
-def _reap(child: int) -> int:
-    ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    # One that somebody killed has left behind what it started. Until it is waited for, its number is nobody else's.
-    if ended is None or ended.si_code != os.CLD_EXITED:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-    return os.waitpid(child, 0)[1]
-
-
 def _run(function: t.Callable[[], bool], output: int, inherit: t.Sequence[int]) -> t.NoReturn:
-    code = 2
-    try:
-        # What Python, Ansible or an undo has set for this process is not meant for what runs for years.
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, set())
-        os.umask(0o022)
-        os.chdir("/")
-        os.setsid()
-        null = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(null, 0)
+    def alone() -> bool:
         os.dup2(output, 1)
         os.dup2(output, 2)
-        kept = {0, 1, 2, *inherit}
-        for descriptor in [int(name) for name in os.listdir("/proc/self/fd")]:
-            if descriptor not in kept:
-                with contextlib.suppress(OSError):
-                    os.close(descriptor)
-        for descriptor in inherit:
-            os.set_inheritable(descriptor, True)
-        code = 0 if function() else 1
-    except BaseException as error:  # noqa: BLE001 - nothing may return into the parent's code
-        os.write(2, f"{error}\n".encode(errors="replace"))
-    finally:
-        os._exit(code)
+        _starter_program.begin_anew((1, 2, *inherit))
+        return function()
+
+    _starter_program.live(alone, (), inherit)

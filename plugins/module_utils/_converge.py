@@ -117,6 +117,8 @@ def _applied(
 
     spec, seen, plan = it
     runtime = _runtime.Runtime(spec.lxc_path, lock, spec.options["environment"].values(), idle, notes)
+    if plan.starts:
+        runtime.expect_start()
     outcome = _apply.apply(plan.steps, spec, seen, runtime)
     return _result(it, _observe.observe_again(spec, seen, runtime, plan.stays), outcome)
 

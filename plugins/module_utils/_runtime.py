@@ -4,7 +4,8 @@
 """All that is done by liblxc (see _liblxc and _loading for what it only tells). What it refuses comes back as RuntimeFailure,
 with its own last words.
 
-All that changes a container runs in a child process (see _child): a start moves its caller into the monitor's cgroup.
+All that changes a container runs in a child process (see _child and _starter): a start moves its caller into the monitor's
+cgroup.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _monitor,
     _notes,
     _proc,
+    _starter,
+    _starter_program,
     _text,
 )
 
@@ -77,11 +80,15 @@ class Runtime(_loading.Loading):
         return words
 
     def _call(self, work: t.Callable[[], bool], **limits: t.Any) -> _child.Finished:
-        """Work in a child that holds the lock on: it may outlive us, and the next call has to wait for it.
+        return _child.call(work, inherit=self._kept, **limits)
+
+    @property
+    def _kept(self) -> t.Sequence[int]:
+        """What a child keeps open: it holds the lock on, since it may outlive us, and the next call has to wait for it.
 
         The monitor of a container that is started closes what it inherited.
         """
-        return _child.call(work, inherit=() if self.lock is None else (self.lock,), **limits)
+        return () if self.lock is None else (self.lock,)
 
     def create(
         self,
@@ -100,7 +107,7 @@ class Runtime(_loading.Loading):
             if default_config is not None:
                 container.clear_config()
                 if not container.load_config(default_config):
-                    _say(f"liblxc can't load {default_config}")
+                    _starter_program.say(f"liblxc can't load {default_config}")
                     return False
             if unprivileged:
                 # A template that runs with other ids can't make a device; so it is root's, whatever the default says.
@@ -112,6 +119,10 @@ class Runtime(_loading.Loading):
             words = self.last_words(done.output) or "the template printed nothing"
             raise _liblxc.RuntimeFailure(f"the template {template} made no container", words)
         return done.output
+
+    def expect_start(self) -> None:
+        """Say that there will be a start, after something else."""
+        _starter.expect()
 
     def start(self, name: str, log_file: str | None, log_level: str, spared: str | None = None) -> None:
         """Start a container; liblxc's log goes to the file, and neither is saved in the configuration. ``spared``: a command
@@ -133,27 +144,16 @@ class Runtime(_loading.Loading):
             # Of a name without a container liblxc would start the host's own init on the host's root.
             raise _liblxc.RuntimeFailure(f"container {name} did not start", "it is gone: there is no configuration")
 
-        def work() -> bool:
-            import _lxc
-
-            container = _lxc.Container(name, self.lxc_path)
-            own = "" if log_file is not None else container.get_config_item("lxc.log.file")
-            # Of one that has no log its words are wanted all the same if it fails.
-            log = log_file or own or f"/proc/self/fd/{os.memfd_create('log')}"
-            offset = os.path.getsize(log) if os.path.exists(log) else 0
-            if not own:
-                if not container.set_config_item("lxc.log.file", log):
-                    _say(f"liblxc can't write its log to {log}")
-                    return False
-                container.set_config_item("lxc.log.level", log_level)
-            if spared is not None:
-                _leave_out(container, "lxc.hook.pre-start", spared)
-            started = bool(container.start(False, True, True))
-            if not started:
-                _say(_errors_in(log, offset))
-            return started
-
-        done = self._call(work, timeout=START_TIMEOUT, hangs=lambda: _monitor.hangs(self.lxc_path, name))
+        done = _starter.start(
+            self.lxc_path,
+            name,
+            log_file,
+            log_level,
+            spared,
+            kept=self._kept,
+            timeout=START_TIMEOUT,
+            hangs=lambda: _monitor.hangs(self.lxc_path, name),
+        )
         if done.timed_out:
             self._end_monitor(name)
         if not done.ok:
@@ -237,7 +237,7 @@ class Runtime(_loading.Loading):
             container = self.open(name)
             log = f"/proc/self/fd/{os.memfd_create('log')}"
             if not (container.set_config_item("lxc.log.file", log) and change(container)):
-                _say(_errors_in(log, 0))
+                _starter_program.say(_starter_program.errors_in(log, 0))
                 return False
             return True
 
@@ -254,29 +254,3 @@ class Runtime(_loading.Loading):
         _cgroup_files.remove_monitor_cgroups(
             name, lambda other: os.path.lexists(self.directory(other)), payload=payload
         )
-
-
-def _leave_out(container: t.Any, key: str, value: str) -> None:
-    """Take a value off a list of the configuration, in memory alone."""
-    values = [it for it in container.get_config_item(key).split("\n") if it]
-    if value in values:
-        container.clear_config_item(key)
-        for other in values:
-            if other != value:
-                container.set_config_item(key, other)
-
-
-def _say(text: str) -> None:
-    """Words from a child, whose standard output is kept for the one who called it."""
-    os.write(1, f"{text}\n".encode("utf-8", "surrogateescape"))
-
-
-def _errors_in(log: str, offset: int) -> str:
-    """The errors that liblxc wrote behind an offset, without time and source position."""
-    try:
-        with open(log, encoding="utf-8", errors="replace") as file:
-            file.seek(offset)
-            lines = [line for line in file if " ERROR " in line]
-    except OSError:
-        return ""
-    return "\n".join(line.split(" - ", 2)[-1] for line in lines)

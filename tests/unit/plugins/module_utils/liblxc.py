@@ -50,9 +50,9 @@ def taken(key, value, watched):
     return [bool(done), before != [read(probe, name) for name in watched]]
 
 def left_out(text, key, value):
-    from ansible_collections.nomadic.lxc.plugins.module_utils import _runtime
+    from ansible_collections.nomadic.lxc.plugins.module_utils import _starter_program
     probe = container(text)
-    _runtime._leave_out(probe, key, value)
+    _starter_program._leave_out(probe, key, value)
     return read(probe, key)
 
 for line in sys.stdin:
