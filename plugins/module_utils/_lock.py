@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Calls on one container take turns: a lock by flock(2), held as long as a process that inherited it lives.
 
-Its file is there as long as somebody holds it.
+The last one that lets it go removes its file.
 """
 
 from __future__ import annotations
@@ -106,26 +106,30 @@ def held(path: str, what: str, wait: float | None = None, shared: bool = False) 
     """Hold the lock; yields its descriptor, which a child that inherits it holds on. Raises LockTimeoutError, and
     LxcTaskError where the lock could be somebody else's.
 
-    ``shared``: with others that share it too, but with none that holds it alone.
+    ``wait``: seconds; where it is 0, it may also fail because others let it go at this moment. ``shared``: with others that share
+    it too, but with none that holds it alone.
     """
     limit = WAIT if wait is None else wait
     deadline = time.monotonic() + limit
     pause = _FIRST_PAUSE
-    while True:
-        descriptor = _taken(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-        if descriptor is not None:
-            break
-        if time.monotonic() >= deadline:
-            raise _errors.LockTimeoutError(
-                f"another call, or a template that it left over, has worked on {what} for {limit:g} seconds",
-                hint=f"try again when it is done; `fuser {path}` tells which processes hold the lock",
-            )
-        time.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE)
+    descriptor: int | None = None
     try:
+        while True:
+            with _signals.held():
+                descriptor = _taken(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            if descriptor is not None:
+                break
+            if time.monotonic() >= deadline:
+                raise _errors.LockTimeoutError(
+                    f"another call, or a template that it left over, has worked on {what} for {limit:g} seconds",
+                    hint=f"try again when it is done; `fuser {path}` tells which processes hold the lock",
+                )
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
         os.set_inheritable(descriptor, True)
         yield descriptor
     finally:
-        with _signals.held():
-            os.close(descriptor)
-            _remove_unheld(path)
+        if descriptor is not None:
+            with _signals.held():
+                os.close(descriptor)
+                _remove_unheld(path)

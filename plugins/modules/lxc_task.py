@@ -435,8 +435,8 @@ notes:
     O(image_variant), O(image_server), O(template_args), O(default_config) and O(backing_store).
   - A newline or a NUL character in the value of any option is refused. In an LXC configuration, a newline begins a
     new key.
-  - Calls on one container take turns, on a lock under C(/run/lock/nomadic-lxc), whose file is there as long as a call
-    holds it. A call waits at most 300 seconds for it, then fails.
+  - Calls on one container take turns, on a lock under C(/run/lock/nomadic-lxc), whose file is removed when the last one
+    lets it go. A call waits at most 300 seconds for it, then fails.
   - liblxc sees a running container only from the network namespace in which it was started. From another one, it
     calls the container stopped. The module finds that out, says so, and does nothing.
   - If the interpreter of the managed host has no LXC binding or no voluptuous, the module runs itself again under a

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ansible_collections.nomadic.lxc.plugins.module_utils import _signals
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LockTimeoutError, LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._lock import DIRECTORY, WAIT, held, lock_file
 from ansible_collections.nomadic.lxc.plugins.module_utils._tree import remove
@@ -128,6 +130,28 @@ def test_it_is_let_go_on_an_error(tmp_path: Path) -> None:
         raise ZeroDivisionError
     with held(file, "x", wait=0):
         pass
+
+
+@pytest.mark.parametrize("turn", [0, 1])
+def test_a_signal_when_it_is_taken_or_let_go_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turn: int
+) -> None:
+    file = tmp_path / "lock"
+    flock, turns = fcntl.flock, []
+
+    def interrupted(descriptor: int, how: int) -> None:
+        turns.append(how)
+        if len(turns) == turn + 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        flock(descriptor, how)
+
+    before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(fcntl, "flock", interrupted)
+    with pytest.raises(_signals.Interrupted), _signals.interruptible(), held(str(file), "x"):
+        pass
+    assert len(turns) == 2
+    assert not file.exists()
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_no_link_is_followed(tmp_path: Path) -> None:
@@ -249,7 +273,7 @@ def test_a_file_that_another_made_meanwhile_is_his(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_many_take_turns(tmp_path: Path, shared: bool) -> None:
-    """Processes that have the lock thousands of times, each of which makes its file and removes it: never two at once, or, where
+    """Processes that have the lock a thousand times, each of which makes its file and removes it: never two at once, or, where
     they share it, never one of those and one that has it alone. What is done inside is seen to be whole.
     """
     file, counter = str(tmp_path / "lock"), tmp_path / "counter"
@@ -260,7 +284,7 @@ sys.path[:] = {sys.path!r}
 from ansible_collections.nomadic.lxc.plugins.module_utils._lock import held
 from pathlib import Path
 counter = Path({str(counter)!r})
-for turn in range(1000):
+for turn in range(300):
     if {shared} and turn % 2:
         with held({file!r}, "x", wait=60, shared=True):
             first = counter.read_text()
@@ -273,5 +297,5 @@ for turn in range(1000):
 """
     processes = [subprocess.Popen([sys.executable, "-c", script]) for _number in range(4)]
     assert [process.wait() for process in processes] == [0] * 4
-    assert counter.read_text(encoding="ascii") == ("2000" if shared else "4000")
+    assert counter.read_text(encoding="ascii") == ("600" if shared else "1200")
     assert not os.path.exists(file)
