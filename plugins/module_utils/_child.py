@@ -53,7 +53,7 @@ def call(
 
 
 def wait(child: int, timeout: float, hangs: t.Callable[[], bool]) -> bool:
-    """Wait for the end of a child, or of one that counts as such; whether it has come. See call."""
+    """Wait for the end of a child, or of a process that somebody else reaps later; whether it has come. See call."""
     deadline = time.monotonic() + timeout
     seen = 0
     while not _proc.wait_for_exit(child, min(1.0, max(0.0, deadline - time.monotonic()))):

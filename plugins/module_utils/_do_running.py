@@ -19,6 +19,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _liblxc,
     _proc,
     _runtime,
+    _starter,
     _states,
     _steps,
     _tree,
@@ -67,6 +68,8 @@ def start_hint(words: str, memory_mb: int | None, pty_max: str) -> str | None:
             f"the host may be out of pseudo terminals: raise kernel.pty.max, which is {pty_max.strip() or 'unknown'},"
             " or give tasks fewer with lxc.tty.max in lxc_config"
         )
+    if _starter.ENDED in words:
+        return "call again"
     if memory_mb is None or _NO_PROGRAM.search(words):
         return None
     return f"if memory_mb, {memory_mb}, is too little for its init, raise it"

@@ -31,10 +31,11 @@ _MOST_DESCRIPTORS = 8
 
 
 def main() -> None:
-    """Take requests from standard input, one after the other: the fields of start_container, with the descriptors that the start
-    keeps. Answers with the pid of the start; to the word that follows with its wait status, and it is over. Its output is ours.
+    """Serve requests from standard input, one at a time. A request is the fields of start_container and the descriptors that the
+    start keeps open; the answer is the start's pid. A second message, of any content, ends the start if it is not over, and is
+    answered with its wait status. Signals that end a caller are blocked.
     """
-    # What a terminal sends is our caller's to hear.
+    # What else a terminal sends is not for us.
     os.setsid()
     channel = _socket.socket(fileno=os.dup(0))
     begin_anew((1, 2, channel.fileno()))
@@ -47,6 +48,8 @@ def main() -> None:
         kept = [int.from_bytes(passed[place : place + 4], sys.byteorder) for place in range(0, len(passed), 4)]
         child = os.fork()
         if child == 0:
+            # If we are killed, our caller must not wait for this one.
+            channel.close()
             live(start_container, map(os.fsdecode, request.split(b"\0")), kept)
         for descriptor in kept:
             os.close(descriptor)
@@ -58,12 +61,9 @@ def main() -> None:
 
 
 def begin_anew(kept: t.Iterable[int]) -> None:
-    """Forget what Python, Ansible or an undo has set for this process, and these descriptors aside what is open: it is not meant
-    for what runs for years.
+    """Reset what Python, Ansible or an undo has set for a process, and close all descriptors but 0 and these: what lives for years
+    comes of it.
     """
-    for number in _SIGNALS:
-        _signal.signal(number, _signal.SIG_DFL)
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     os.umask(0o022)
     os.chdir("/")
     null = os.open(os.devnull, os.O_RDONLY)
@@ -78,10 +78,15 @@ def begin_anew(kept: t.Iterable[int]) -> None:
 
 
 def live(function: t.Callable[..., bool], arguments: t.Iterable[str], kept: t.Iterable[int]) -> t.NoReturn:
-    """Be a process that does this, in a session of its own. ``kept``: descriptors that the programs it runs have, too."""
+    """Be a process that does this, in a session of its own, and hears all signals. ``kept``: descriptors that the programs it runs
+    have, too.
+    """
     code = 2
     try:
         os.setsid()
+        for number in _SIGNALS:
+            _signal.signal(number, _signal.SIG_DFL)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
         for descriptor in kept:
             os.set_inheritable(descriptor, True)
         code = 0 if function(*arguments) else 1

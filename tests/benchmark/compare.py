@@ -173,7 +173,7 @@ class Bench:
         """End our tasks, and have them started by nothing but the tools, four at a time, without the hook that ours spares them."""
         self.binding(END, count)
         one = f"lxc-start -P {self.own} -n {OF_OURS} -s lxc.hook.pre-start="
-        self.timed(AGAIN, TOOLS, count, "bash", "-c", f"seq 0 {count - 1} | xargs -P 4 -I{{}} {one.format('{}')}")
+        self.timed(AGAIN, TOOLS, count, "bash", "-c", f"seq 0 {count - 1} | xargs -P 4 -I{{}} {one}")
 
     def clone(self, count: int) -> None:
         """Remove all but the image, and make them again."""

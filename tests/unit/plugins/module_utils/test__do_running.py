@@ -14,6 +14,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import _kept, _states,
 from ansible_collections.nomadic.lxc.plugins.module_utils._do_running import start_hint, stop
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._record import render_record
+from ansible_collections.nomadic.lxc.plugins.module_utils._starter import ENDED
 from ansible_collections.nomadic.lxc.plugins.module_utils._work import Work
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.builders import made, task
 
@@ -29,6 +30,7 @@ from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.builders im
         ("Failed to exec /sbin/init", None, "4096\n", ""),
         ("Cannot allocate memory - Failed to exec /sbin/init", 1, "4096\n", "memory_mb, 1"),
         ('No such file or directory - Failed to exec "/nope"', 64, "4096\n", ""),
+        (f"no words | {ENDED}", 64, "4096\n", "call again"),
     ],
 )
 def test_what_may_help(words: str, memory_mb: int | None, pty_max: str, says: str) -> None:

@@ -7,6 +7,7 @@ anything to run in, so that none ever starts.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -25,6 +26,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _lock,
     _monitor,
     _proc,
+    _signals,
     _starter,
     _starter_program,
 )
@@ -47,7 +49,9 @@ def system_python(monkeypatch: pytest.MonkeyPatch, binding: str) -> t.Iterator[N
     _starter._of.cache_clear()
     yield
     if _starter._of.cache_info().currsize:
-        _starter._of(os.getpid()).close()
+        last = _starter._of(os.getpid())
+        last.close()
+        last._process.wait()
     _starter._of.cache_clear()
 
 
@@ -57,7 +61,8 @@ def no_monitor(tmp_path: Path) -> t.Iterator[None]:
     yield
     monitor = _monitor.find(str(tmp_path), "web")
     if monitor is not None:
-        os.killpg(monitor, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(monitor, signal.SIGKILL)
 
 
 class Hooked:
@@ -79,7 +84,19 @@ class Hooked:
         log_file: str | None = "",
         spared: str | None = None,
     ) -> _child.Finished:
-        """Start it."""
+        """Start it, once nothing is left of the start before."""
+        until(lambda: _monitor.find(str(self.place), "web") is None)
+        return self.start_again(kept, timeout, hangs, log_file, spared)
+
+    def start_again(
+        self,
+        kept: t.Sequence[int] = (),
+        timeout: float = 30.0,
+        hangs: t.Callable[[], bool] = lambda: False,
+        log_file: str | None = "",
+        spared: str | None = None,
+    ) -> _child.Finished:
+        """Start it at once."""
         log = str(self.log) if log_file == "" else log_file
         return _starter.start(str(self.place), "web", log, "error", spared, kept, timeout, hangs)
 
@@ -148,23 +165,30 @@ def test_one_starter_starts_all(tmp_path: Path) -> None:
     assert children(first) == []
 
 
+def forked(work: t.Callable[[], t.Any]) -> int:
+    """The pid of a process that does this."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return pid
+
+
 def test_another_process_has_its_own(tmp_path: Path) -> None:
     """A worker is forked from a process that may have one."""
     hooked = Hooked(tmp_path, "true")
     hooked.start()
     ours, theirs = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.write(theirs, f"{hooked.start().ok} {starter()}".encode())
-        os._exit(0)
-    assert os.waitpid(pid, 0)[1] == 0
+    os.waitpid(forked(lambda: os.write(theirs, f"{hooked.start().ok} {starter()}".encode())), 0)
     ok, its = os.read(ours, 100).split()
     assert (ok, int(its) == starter()) == (b"False", False)
     # It ends with the process whose it is.
     until(lambda: _proc.identify(int(its)) is None)
     for descriptor in (ours, theirs):
         os.close(descriptor)
-    assert not hooked.start().ok
+    assert "pre-start" in hooked.start().output
 
 
 def test_what_a_monitor_inherits(tmp_path: Path) -> None:
@@ -207,50 +231,97 @@ def test_one_that_hangs_is_ended(tmp_path: Path) -> None:
     assert Hooked(tmp_path, "sleep 60").start(hangs=lambda: True).timed_out
 
 
+def later(script: str) -> subprocess.Popen[bytes]:
+    """Something that another process does meanwhile."""
+    return subprocess.Popen(["sh", "-c", script])
+
+
 def test_a_signal_ends_the_wait_and_the_start(tmp_path: Path) -> None:
-    """And the next is not told what was meant for that one."""
-
-    def interrupt(_number: int, _frame: t.Any) -> None:
-        raise InterruptedError("ended by a signal")
-
-    hooked = Hooked(tmp_path, "sleep 60")
-    former = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 1.0)
-    try:
-        with pytest.raises(InterruptedError):
-            hooked.start()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, former)
+    begun = tmp_path / "begun"
+    hooked = Hooked(tmp_path, f"touch {begun}; sleep 60")
+    kill = later(f"until [ -e {begun} ]; do sleep 0.05; done; kill -TERM {os.getpid()}")
+    with kill, pytest.raises(_signals.Interrupted), _signals.interruptible():
+        hooked.start()
     assert children(starter()) == []
-    # Its monitor is still there.
-    assert "already running" in hooked.start().output
+    # And the next is told what it asked for: the monitor of the first is still there.
+    assert "already running" in hooked.start_again().output
 
 
-def test_one_that_was_killed_is_told_and_replaced(tmp_path: Path) -> None:
+def test_a_signal_while_it_begins_ends_it_too(tmp_path: Path) -> None:
+    """As long as the starter loads, say."""
+    hooked = Hooked(tmp_path, "sleep 60")
+    _starter.expect()
+    os.kill(starter(), signal.SIGSTOP)
+    kill = later(f"sleep 0.5; kill -TERM {os.getpid()}; sleep 0.5; kill -CONT {starter()}")
+    with kill, pytest.raises(_signals.Interrupted), _signals.interruptible():
+        hooked.start()
+    assert children(starter()) == []
+    assert not hooked.start_again(timeout=2.0).ok
+    assert children(starter()) == []
+
+
+def test_what_ends_its_caller_does_not_end_it(tmp_path: Path) -> None:
+    """A signal to all of a control group, or by a terminal: an undo may have to start something again."""
+    hooked = Hooked(tmp_path, "true")
+    _starter.expect()
+    first = starter()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(first, number)
+        assert "pre-start" in hooked.start().output
+    assert starter() == first
+
+
+def test_one_that_was_killed_is_replaced(tmp_path: Path) -> None:
     hooked = Hooked(tmp_path, "true")
     hooked.start()
-    os.kill(starter(), signal.SIGKILL)
-    with pytest.raises(_errors.LxcTaskError, match="the process that starts container web has ended"):
-        hooked.start()
+    first = starter()
+    os.kill(first, signal.SIGKILL)
+    until(lambda: _proc.identify(first) is None)
     assert "pre-start" in hooked.start().output
+    assert starter() != first
+
+
+def test_one_that_is_killed_during_a_start_is_told(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    hooked = Hooked(tmp_path, f"touch {begun}; sleep 60")
+    _starter.expect()
+    first = starter()
+    begin = time.monotonic()
+    with later(f"until [ -e {begun} ]; do sleep 0.05; done; kill -KILL {first}"):
+        done = hooked.start(timeout=3.0)
+    assert not done.ok
+    assert _starter.ENDED in done.output
+    assert time.monotonic() - begin < 20
+    # What it had begun has ended, but for the monitor, and another starts what comes.
+    assert "already running" in hooked.start_again().output
 
 
 def test_why_it_has_ended_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_starter, "_source", lambda: "raise OSError('no more processes')")
-    with pytest.raises(_errors.LxcTaskError, match="has ended: OSError: no more processes"):
-        Hooked(tmp_path, "true").start()
+    _starter.expect()
+    until(lambda: not _starter._of(os.getpid()).lives)
+    done = Hooked(tmp_path, "true").start()
+    assert not done.ok
+    assert "OSError: no more processes" in done.output
+    assert done.output.endswith(_starter.ENDED)
+
+
+def test_what_is_no_text_is_told_as_text() -> None:
+    one = _starter._of(os.getpid())
+    os.write(one._output, b"\xff")
+    assert one.printed() == "\ufffd"
 
 
 def test_a_start_that_outlives_its_caller_holds_the_lock(tmp_path: Path) -> None:
     """The next call waits for it."""
     lock, begun = str(tmp_path / "lock"), tmp_path / "begun"
     hooked = Hooked(tmp_path, f"touch {begun}; sleep 2")
-    pid = os.fork()
-    if pid == 0:
+
+    def call() -> None:
         with _lock.held(lock, "x") as descriptor:
             hooked.start(kept=[descriptor])
-        os._exit(0)
+
+    pid = forked(call)
     until(begun.exists)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
