@@ -11,10 +11,8 @@ the hooks from most mounts.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -132,7 +130,7 @@ def _drop(starter: _Starter) -> None:
 
 
 def _source() -> str:
-    loader: t.Any = t.cast("t.Any", _starter_program.__spec__).loader
+    loader = t.cast(t.Any, _starter_program.__spec__).loader
     return t.cast(str, loader.get_source(_starter_program.__name__))
 
 
@@ -165,12 +163,6 @@ def start(
         words = starter.printed()
         _drop(starter)
         if pid is not None and not in_time:
-            _kill(pid)
+            _starter_program.kill_all(pid)
         return _child.Finished(ok=False, output=f"{words}\n{ENDED}")
     return _child.Finished(ok=in_time and status == 0, output=starter.printed(), timed_out=not in_time)
-
-
-def _kill(pid: int) -> None:
-    for kill in (os.killpg, os.kill):
-        with contextlib.suppress(ProcessLookupError):
-            kill(pid, signal.SIGKILL)

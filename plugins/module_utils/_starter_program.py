@@ -101,12 +101,17 @@ def reap(child: int) -> int:
     ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     # One that somebody killed has left behind what it started. Until it is waited for, its number is nobody else's.
     if ended is None or ended.si_code != os.CLD_EXITED:
-        for kill in (os.killpg, os.kill):
-            try:
-                kill(child, _signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        kill_all(child)
     return os.waitpid(child, 0)[1]
+
+
+def kill_all(child: int) -> None:
+    """Kill a process that lives as live does, with its session, also where it has not come to that yet."""
+    for kill in (os.killpg, os.kill):
+        try:
+            kill(child, _signal.SIGKILL)
+        except ProcessLookupError:
+            pass
 
 
 def start_container(lxc_path: str, name: str, log_file: str, log_level: str, spared: str) -> bool:

@@ -83,20 +83,11 @@ class Hooked:
         hangs: t.Callable[[], bool] = lambda: False,
         log_file: str | None = "",
         spared: str | None = None,
+        at_once: bool = False,
     ) -> _child.Finished:
-        """Start it, once nothing is left of the start before."""
-        until(lambda: _monitor.find(str(self.place), "web") is None)
-        return self.start_again(kept, timeout, hangs, log_file, spared)
-
-    def start_again(
-        self,
-        kept: t.Sequence[int] = (),
-        timeout: float = 30.0,
-        hangs: t.Callable[[], bool] = lambda: False,
-        log_file: str | None = "",
-        spared: str | None = None,
-    ) -> _child.Finished:
-        """Start it at once."""
+        """Start it once nothing is left of the start before, or ``at_once``."""
+        if not at_once:
+            until(lambda: _monitor.find(str(self.place), "web") is None)
         log = str(self.log) if log_file == "" else log_file
         return _starter.start(str(self.place), "web", log, "error", spared, kept, timeout, hangs)
 
@@ -244,7 +235,7 @@ def test_a_signal_ends_the_wait_and_the_start(tmp_path: Path) -> None:
         hooked.start()
     assert children(starter()) == []
     # And the next is told what it asked for: the monitor of the first is still there.
-    assert "already running" in hooked.start_again().output
+    assert "already running" in hooked.start(at_once=True).output
 
 
 def test_a_signal_while_it_begins_ends_it_too(tmp_path: Path) -> None:
@@ -256,7 +247,7 @@ def test_a_signal_while_it_begins_ends_it_too(tmp_path: Path) -> None:
     with kill, pytest.raises(_signals.Interrupted), _signals.interruptible():
         hooked.start()
     assert children(starter()) == []
-    assert not hooked.start_again(timeout=2.0).ok
+    assert not hooked.start(timeout=2.0, at_once=True).ok
     assert children(starter()) == []
 
 
@@ -293,7 +284,7 @@ def test_one_that_is_killed_during_a_start_is_told(tmp_path: Path) -> None:
     assert _starter.ENDED in done.output
     assert time.monotonic() - begin < 20
     # What it had begun has ended, but for the monitor, and another starts what comes.
-    assert "already running" in hooked.start_again().output
+    assert "already running" in hooked.start(at_once=True).output
 
 
 def test_why_it_has_ended_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
