@@ -55,6 +55,14 @@ def until(true: t.Callable[[], t.Any]) -> None:
         time.sleep(0.01)
 
 
+def linger(ended: Path) -> None:
+    """Wait for a signal that ends this; the file is there if none did."""
+    # One that comes just before a wait is heard at its end.
+    for _second in range(60):
+        time.sleep(1)
+    ended.touch()
+
+
 def children(pid: int | None = None) -> list[str]:
     """The pids of a process's children; of the test's own, where none is named."""
     number = os.getpid() if pid is None else pid

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 import typing as t
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils import _fork, _jobs, _looks
 from ansible_collections.nomadic.lxc.plugins.module_utils._signals import Interrupted, interruptible
-from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.processes import children
+from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.processes import children, linger, until
 
 
 @pytest.fixture(autouse=True)
@@ -126,25 +125,21 @@ def test_a_helper_ends_when_its_caller_is_killed(tmp_path: Path) -> None:
 
 def test_a_signal_ends_helpers_too(tmp_path: Path) -> None:
     """What was found is told, and all else is not begun any more."""
+    begun, ended = tmp_path / "begun", tmp_path / "ended"
 
     def look(number: int) -> int:
-        if number:
-            (tmp_path / str(number)).touch()
-            time.sleep(60)
+        if number == 1:
+            begun.touch()
+            linger(ended)
+        if number == 2:
+            until(begun.exists)
+            # From a thread it could come between the opening of a file and its closing, and before a wait that it would end.
+            os.kill(os.getpid(), signal.SIGTERM)
         return number
 
-    def kill_us() -> None:
-        while len(list(tmp_path.iterdir())) < 2:
-            time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    killing = threading.Thread(target=kill_us)
-    killing.start()
     found: dict[int, t.Any] = {}
-    began = time.monotonic()
     _jobs.run(9, lambda number, _idle: number, 2, found.__setitem__, look)
-    killing.join()
-    assert time.monotonic() - began < 30
+    assert not ended.exists()
     assert found[0] == 0
     assert [str(found[number]) for number in range(1, 9)] == ["the module was ended by signal 15 before it began"] * 8
 

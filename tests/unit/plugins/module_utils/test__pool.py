@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils import _jobs, _pool
 from ansible_collections.nomadic.lxc.plugins.module_utils._signals import Interrupted, interruptible
-from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.processes import children
+from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.processes import children, linger, until
 
 
 def results(count: int, job: _jobs.Job, parallel: int = 2) -> list[t.Any]:
@@ -121,26 +121,29 @@ def test_a_job_that_fails_is_lost_and_the_others_are_not() -> None:
 
 
 def test_a_signal_lets_the_jobs_undo(tmp_path: Path) -> None:
+    begun, ended = tmp_path / "begun", tmp_path / "ended"
+    begun.mkdir()
+
     def job(number: int, _idle: _jobs.Idle) -> str:
         try:
             with interruptible():
-                (tmp_path / str(number)).touch()
-                time.sleep(60)
+                (begun / str(number)).touch()
+                linger(ended)
         except Interrupted:
             time.sleep(0.2)
             return f"{number} is undone"
         return "in vain"
 
     def kill_us() -> None:
-        while len(list(tmp_path.iterdir())) < 2:
-            time.sleep(0.01)
+        until(lambda: len(os.listdir(begun)) == 2)
         time.sleep(0.1)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Thread(target=kill_us).start()
-    began = time.monotonic()
+    killing = threading.Thread(target=kill_us)
+    killing.start()
     found = results(4, job)
-    assert time.monotonic() - began < 30
+    killing.join()
+    assert not ended.exists()
     assert found[:2] == ["0 is undone", "1 is undone"]
     assert [str(it) for it in found[2:]] == ["the module was ended by signal 15 before it began"] * 2
 
