@@ -4,9 +4,10 @@
 """Our files, of which there are many, loaded quickly from the zip in which Ansible sends a module.
 
 Python compiles at every start what it imports from a zip, and that is most of what loading takes. So what is compiled is kept
-on the host, a file for each of ours. Python keeps it beside sources that are in no zip, and tells by a hash of the source whether
-it is of that one (PEP 552); what is kept here has a hash of its own, too, since Python does not survive what is broken. Where there
-is none, or it is of another source, of another Python, or broken, ours is compiled.
+on the host, a file for each of ours. Python keeps it beside sources that are in no zip, and tells by a source's time and size
+whether it is of that one. The zip has been made for this call: what tells here is the size and the CRC that its directory has of
+each file, so that a source need not even be unpacked. What is kept has a hash of its own, too, since Python does not survive what
+is broken. Where there is none, or it is of another source, of another Python, or broken, ours is compiled.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ import atexit
 import contextlib
 import functools
 import gc
+import importlib.machinery
 import importlib.util
 import marshal
 import os
 import stat
+import struct
 import sys
 import types
 import typing as t
@@ -27,14 +30,20 @@ import zipimport
 # For what can be made anew, see hier(7). PYTHONDONTWRITEBYTECODE keeps folders of sources clean; this is none.
 DIRECTORY = "/var/cache/nomadic-lxc"
 _HASH = 8
+# Where they are in what zipimport has of a file: its _read_directory.
+_SIZE, _CRC = 3, 7
 
 
 class _Zip(zipimport.zipimporter):
     """Loads what is in a zip."""
 
-    def get_filename(self, fullname: str) -> str:
-        """The path of one of our files in the zip. Python's own compiles the file to find out (zipimport.py)."""
-        return os.path.join(self.archive, f"{self.prefix}{_name(fullname)}.py")
+    def find_spec(self, fullname: str, target: t.Any = None) -> importlib.machinery.ModuleSpec | None:
+        """Where one of our files is, without what Python's own does for it: that compiles the file to find out (zipimport.py)."""
+        if self._entry(fullname) is None:
+            return None
+        spec = importlib.machinery.ModuleSpec(fullname, t.cast("t.Any", self), origin=self._path(fullname))
+        spec.has_location = True
+        return spec
 
     def create_module(self, spec: t.Any) -> None:
         """As Python makes it. That of 3.9 asks for code only where there is this, and the next."""
@@ -45,17 +54,27 @@ class _Zip(zipimport.zipimporter):
 
     def get_code(self, fullname: str) -> t.Any:
         """A file's code."""
-        source = self.get_data(self.get_filename(fullname))
-        header = importlib.util.MAGIC_NUMBER + importlib.util.source_hash(source)
+        entry = self._entry(fullname)
+        header = importlib.util.MAGIC_NUMBER + struct.pack("<II", entry[_SIZE], entry[_CRC])
         file = os.path.join(DIRECTORY, f"{_name(fullname)}.{sys.implementation.cache_tag}.code")
         dumped = _kept(file, header)
         if dumped is not None:
             return marshal.loads(dumped)
         # The zip has another path each time.
-        code = compile(source, f"{fullname.replace('.', '/')}.py", "exec", dont_inherit=True)
+        code = compile(
+            self.get_data(self._path(fullname)), f"{fullname.replace('.', '/')}.py", "exec", dont_inherit=True
+        )
         dumped = marshal.dumps(code)
         _keep(file, header + importlib.util.source_hash(dumped) + dumped)
         return code
+
+    def _entry(self, fullname: str) -> t.Any:
+        """What the zip's directory has of a file; None where that is not there."""
+        directory: t.Mapping[str, t.Any] = zipimport._zip_directory_cache[self.archive]  # type: ignore[attr-defined] # pylint: disable=protected-access # its docstring names it
+        return directory.get(f"{self.prefix}{_name(fullname)}.py")
+
+    def _path(self, fullname: str) -> str:
+        return os.path.join(self.archive, f"{self.prefix}{_name(fullname)}.py")
 
 
 def _name(fullname: str) -> str:

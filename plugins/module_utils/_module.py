@@ -12,10 +12,6 @@ import traceback
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.nomadic.lxc.plugins.module_utils import _bytecode
-
-# It has what follows loaded quickly.
-# isort: split
 from ansible_collections.nomadic.lxc.plugins.module_utils import _errors, _text
 
 Params = t.Mapping[str, t.Any]
@@ -79,7 +75,6 @@ def _run(
     without_lxc: Call | None,
     libraries: t.Sequence[str],
 ) -> None:
-    _bytecode.loaded()
     module = _Module(argument_spec=spec, supports_check_mode=True)
     # Ansible would hide every occurrence of a variable's value in all that is returned, a pid that holds a "1" too. The
     # values stand nowhere in it; the log of the invocation, written by now, has left them out.

@@ -817,15 +817,16 @@ ansible_facts:
       returned: success
 """
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _module
+from ansible_collections.nomadic.lxc.plugins.module_utils import _bytecode
 
 # It loads what follows quickly.
 # isort: split
-from ansible_collections.nomadic.lxc.plugins.module_utils import _converge, _spec
+from ansible_collections.nomadic.lxc.plugins.module_utils import _converge, _module, _spec
 
 
 def main() -> None:
     """Run the module; all of it is in module_utils."""
+    _bytecode.loaded()
     _module.run(_spec.ARGUMENT_SPEC, _converge.converge)
 
 

@@ -361,15 +361,16 @@ ansible_facts:
         fs_isolation: image
 """
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _module
+from ansible_collections.nomadic.lxc.plugins.module_utils import _bytecode
 
 # It loads what follows quickly.
 # isort: split
-from ansible_collections.nomadic.lxc.plugins.module_utils import _facts
+from ansible_collections.nomadic.lxc.plugins.module_utils import _facts, _module
 
 
 def main() -> None:
     """Run the module; all of it is in module_utils."""
+    _bytecode.loaded()
     _module.run(_facts.ARGUMENT_SPEC, _facts.facts, _facts.without_lxc, libraries=("lxc",))
 
 

@@ -609,15 +609,16 @@ ansible_facts:
       returned: always
 """
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _module
+from ansible_collections.nomadic.lxc.plugins.module_utils import _bytecode
 
 # It loads what follows quickly.
 # isort: split
-from ansible_collections.nomadic.lxc.plugins.module_utils import _converge_group, _group
+from ansible_collections.nomadic.lxc.plugins.module_utils import _converge_group, _group, _module
 
 
 def main() -> None:
     """Run the module; all of it is in module_utils."""
+    _bytecode.loaded()
     _module.run_logging(_group.GROUP_SPEC, _converge_group.converge_group)
 
 

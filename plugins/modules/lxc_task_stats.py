@@ -244,15 +244,16 @@ ansible_facts:
       returned: success
 """
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _module
+from ansible_collections.nomadic.lxc.plugins.module_utils import _bytecode
 
 # It loads what follows quickly.
 # isort: split
-from ansible_collections.nomadic.lxc.plugins.module_utils import _sampling
+from ansible_collections.nomadic.lxc.plugins.module_utils import _module, _sampling
 
 
 def main() -> None:
     """Run the module; all of it is in module_utils."""
+    _bytecode.loaded()
     _module.run(_sampling.ARGUMENT_SPEC, _sampling.stats, libraries=("lxc",))
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _module
+from ansible_collections.nomadic.lxc.plugins.module_utils import _bytecode
 
 # As lxc_task_group does.
 # isort: split
-from ansible_collections.nomadic.lxc.plugins.module_utils import _converge_group, _group, _liblxc
+from ansible_collections.nomadic.lxc.plugins.module_utils import _converge_group, _group, _liblxc, _module
 
 SPEC: dict[str, dict[str, t.Any]] = {"file": {"type": "path"}}
 
@@ -29,6 +29,7 @@ def answer(params: t.Mapping[str, t.Any], _check_mode: bool) -> dict[str, t.Any]
 
 def main() -> None:
     """Run the module."""
+    _bytecode.loaded()
     _module.run(SPEC, answer)
 
 

@@ -90,12 +90,15 @@ def test_a_file_is_compiled_once_and_then_no_more(packed: Packed, name: str) -> 
     assert set(packed.load(name)) <= first
 
 
-def test_a_file_that_has_changed_is_compiled_again(packed: Packed) -> None:
+@pytest.mark.parametrize(("words", "instead_of"), [("Changed. ", 0), ("***", 3)])
+def test_a_file_that_has_changed_is_compiled_again(packed: Packed, words: str, instead_of: int) -> None:
+    """Also one that has the size that it had."""
     packed.load()
+    former, changed = packed.words, words + packed.words[instead_of:]
     errors = (PLUGINS / "module_utils" / "_errors.py").read_text(encoding="utf-8")
-    packed.pack(_errors=errors.replace('"""', '"""Changed. ', 1))
+    packed.pack(_errors=errors.replace(f'"""{former}', f'"""{changed}', 1))
     assert set(packed.load()) - FIRST == {"_errors"}
-    assert packed.words.startswith("Changed. ")
+    assert packed.words == changed
     assert not set(packed.load()) - FIRST
 
 
