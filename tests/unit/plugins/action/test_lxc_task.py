@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import types
 import typing as t
 from pathlib import Path
 
@@ -33,7 +34,13 @@ def _ran(monkeypatch: pytest.MonkeyPatch, end: t.Callable[[], t.Any]) -> tuple[A
         return end()
 
     monkeypatch.setattr(NormalActionModule, "run", run)
-    return ActionModule.__new__(ActionModule), seen
+    return _action("ssh"), seen
+
+
+def _action(transport: str) -> ActionModule:
+    action = ActionModule.__new__(ActionModule)
+    action._connection = types.SimpleNamespace(transport=transport)
+    return action
 
 
 def test_the_collector_is_held_off_the_first_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +67,16 @@ def test_a_failure_comes_through_and_leaves_the_collector_on(monkeypatch: pytest
     with pytest.raises(RuntimeError, match="no way to the host"):
         action.run()
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize("given", [None, {}, {"a": 1, "ansible_module_compression": "ZIP_DEFLATED"}])
+def test_what_stays_on_this_host_is_not_compressed(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, t.Any] | None
+) -> None:
+    _none, seen = _ran(monkeypatch, dict)
+    _action("local").run(None, given)
+    _action("ssh").run(None, given)
+    assert [it[2] for it in seen] == [{**(given or {}), "ansible_module_compression": "ZIP_STORED"}, given]
 
 
 @pytest.mark.parametrize("module", [path.stem for path in (COLLECTION / "plugins/modules").glob("[a-z]*.py")])
