@@ -73,9 +73,16 @@ def quote(value: str) -> str:
     return f'"{value}"' if quoted or value != value.strip(_config_lines.BLANKS) else value
 
 
+@functools.lru_cache(maxsize=1024)
+def _line(pair: _config_lines.Pair) -> str:
+    """A line that liblxc reads back as this pair. Containers have most in common."""
+    key, value = pair
+    return f"{key} = {quote(value)}" if value else f"{key} ="
+
+
 def render(pairs: t.Iterable[_config_lines.Pair]) -> list[str]:
     """Lines that liblxc reads back as these pairs."""
-    return [f"{key} = {quote(value)}".rstrip() if value == "" else f"{key} = {quote(value)}" for key, value in pairs]
+    return [_line(pair) for pair in pairs]
 
 
 def base_of(text: str) -> list[_config_lines.Pair]:

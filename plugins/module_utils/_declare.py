@@ -93,7 +93,7 @@ def _making(
         *steps,
         *_ids.rootfs_shift(None, declared),
         _steps.Configure("write configuration", declared.block),
-        _steps.Remember("", _options.recorded(spec.options), declared.recorded_lines, ready=ready),
+        _steps.Remember("", declared.recorded_options, declared.recorded_lines, ready=ready),
     ], [*_advice(spec), *_boot_advice(spec), *warnings]
 
 
@@ -180,7 +180,7 @@ def converge_task(
     repair: list[_steps.Step],
 ) -> _steps.Plan:
     """From a container that is to one that is as declared."""
-    changes = _drift.changes_of(spec, record)
+    changes = _drift.changes_of(declared, record)
     rootfs = [name for name in changes if _options.BY_NAME[name].effect == _options.ROOTFS]
     if not rootfs and seen.image is not None and seen.image.build not in (None, record.image):
         changes["image"] = (record.image, seen.image.build)
@@ -227,7 +227,7 @@ def converge_task(
     steps += [] if restart else live
     if written:
         steps.append(_steps.Configure("write configuration", declared.block, tuple(former)))
-    options, lines = _options.recorded(spec.options), declared.recorded_lines
+    options, lines = declared.recorded_options, declared.recorded_lines
     if (options, lines, pending) != (record.options, record.lines, record.waits(seen.init)) or (
         restart and record.pending
     ):

@@ -33,9 +33,9 @@ def show(name: str, value: t.Any) -> t.Any:
     return value if value is None or name not in _options.BY_NAME else _options.BY_NAME[name].show(value)
 
 
-def changes_of(spec: _spec.TaskSpec, record: _record.Record) -> Differences:
+def changes_of(declared: _options.Declared, record: _record.Record) -> Differences:
     """What the declaration says otherwise than the record: old and new, as the record keeps them."""
-    new = _options.recorded(spec.options)
+    new = declared.recorded_options
     old = {name: record.options.get(name, _options.BY_NAME[name].default) for name in new}
     return {name: (old[name], value) for name, value in new.items() if old[name] != value}
 

@@ -69,6 +69,11 @@ class Declared:
         return tuple(pair for lines in self.lines.values() for pair in lines)
 
     @functools.cached_property
+    def recorded_options(self) -> dict[str, t.Any]:
+        """What the record keeps of the options."""
+        return {option.name: option.record(self.options[option.name]) for option in RECORDED}
+
+    @functools.cached_property
     def recorded_lines(self) -> dict[str, list[list[str]]]:
         """What the record keeps of the configuration: of the environment nothing that could be read."""
         return {
@@ -358,8 +363,3 @@ RECORDED = tuple(option for option in OPTIONS if option.effect not in (NOTHING, 
 
 def _digest(value: str) -> str:
     return hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def recorded(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """What the record keeps of a declaration."""
-    return {option.name: option.record(options[option.name]) for option in RECORDED}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_text, _options
+from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup_text
 from ansible_collections.nomadic.lxc.plugins.module_utils._config import base_of, converge
 from ansible_collections.nomadic.lxc.plugins.module_utils._declare import declare
 from ansible_collections.nomadic.lxc.plugins.module_utils._names import Layout
@@ -108,7 +108,7 @@ def record_of(former: TaskSpec, **other: t.Any) -> Record:
         alloc_id=former.alloc_id,
         phase=READY,
         created_at="2026-11-24T10:00:00Z",
-        options=_options.recorded(former.options),
+        options=made.recorded_options,
         lines=made.recorded_lines,
         base=tuple(base_of(CONFIG)),
     )
