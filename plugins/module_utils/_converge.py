@@ -25,6 +25,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _spec,
     _states,
     _steps,
+    _tree,
     _view,
 )
 
@@ -59,12 +60,17 @@ def converge(
         raise _errors.of_system(error) from error
 
 
-def look(params: t.Mapping[str, t.Any], check_mode: bool, notes: _notes.Notes | None = None) -> dict[str, t.Any] | None:
+def look(
+    params: t.Mapping[str, t.Any],
+    check_mode: bool,
+    notes: _notes.Notes | None = None,
+    paths: _tree.Paths | None = None,
+) -> dict[str, t.Any] | None:
     """What converge returns, in check mode or where there is nothing to do. None where there is something to do, or where another
-    call works on the task. Raises LxcTaskError, OSError and Interrupted.
+    call works on the task. ``paths``: what other looks have found. Raises LxcTaskError, OSError and Interrupted.
     """
     try:
-        with _in_turn(params, check_mode, patience=0.0) as (it, _lock):
+        with _in_turn(params, check_mode, paths or _tree.Paths()) as (it, _lock):
             return _looked(it, check_mode, notes)
     except _errors.LockTimeoutError:
         return None
@@ -72,10 +78,10 @@ def look(params: t.Mapping[str, t.Any], check_mode: bool, notes: _notes.Notes | 
 
 @contextlib.contextmanager
 def _in_turn(
-    params: t.Mapping[str, t.Any], check_mode: bool, patience: float | None = None
+    params: t.Mapping[str, t.Any], check_mode: bool, paths: _tree.Paths | None = None
 ) -> t.Iterator[tuple[_Planned, int | None]]:
-    """What is to be done, with the descriptor of the lock under which it may be; in check mode there is none. ``patience``: how
-    long it is waited for, see _lock.held.
+    """What is to be done, with the descriptor of the lock under which it may be; in check mode there is none. ``paths``: of a look,
+    which waits for no other call.
     """
     spec, faults = _spec.parse_task(params, _liblxc.default_lxc_path())
     if spec is None:
@@ -83,9 +89,11 @@ def _in_turn(
     lock: t.ContextManager[int | None] = contextlib.nullcontext()
     if not check_mode and not faults:
         file = _lock.lock_file("task", spec.container_name, spec.lxc_path)
-        lock = _lock.held(file, f"container {spec.container_name}", patience)
+        wait = None if paths is None else 0.0
+        # A look has no children.
+        lock = _lock.held(file, f"container {spec.container_name}", wait, inherited=paths is None)
     with lock as descriptor:
-        spec, seen = _observe.observe(spec, _loading.Loading(spec.lxc_path))
+        spec, seen = _observe.observe(spec, _loading.Loading(spec.lxc_path), paths or _tree.Paths())
         declared = None
         if spec.declares:
             declared, more = _declare.declare(spec, seen)

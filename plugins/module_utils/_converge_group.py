@@ -20,6 +20,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _liblxc,
     _names,
     _notes,
+    _tree,
 )
 
 # A host's log is told how far a call is, at most so often: seconds.
@@ -48,8 +49,11 @@ def converge_group(params: _group.Params, check_mode: bool, log: t.Callable[[str
         results[number] = {**_identity(rows[number]), **result}
         progress.tell(results[number])
 
+    # Looks take a moment, and tasks of an alloc have directories in common.
+    paths = _tree.Paths()
+
     def look(number: int) -> dict[str, t.Any] | None:
-        return _look(rows[number], check_mode, notes)
+        return _look(rows[number], check_mode, notes, paths)
 
     def before() -> None:
         if not check_mode:
@@ -74,10 +78,10 @@ def converge_group(params: _group.Params, check_mode: bool, log: t.Callable[[str
     return _collected(params, results, pruned, troubles, warnings)
 
 
-def _look(row: _group.Row, check_mode: bool, notes: _notes.Notes) -> dict[str, t.Any] | None:
+def _look(row: _group.Row, check_mode: bool, notes: _notes.Notes, paths: _tree.Paths) -> dict[str, t.Any] | None:
     """What _one returns, where that takes no more than a look; None for all else, errors too: its turn comes."""
     try:
-        result = _converge.look(row.params, check_mode, notes)
+        result = _converge.look(row.params, check_mode, notes, paths)
     except Exception:  # noqa: BLE001 # pylint: disable=broad-except # it is told in its turn
         return None
     return None if result is None else _row_of(result)

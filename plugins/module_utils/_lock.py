@@ -102,12 +102,14 @@ def _remove_unheld(path: str) -> None:
 
 
 @contextlib.contextmanager
-def held(path: str, what: str, wait: float | None = None, shared: bool = False) -> t.Iterator[int]:
+def held(
+    path: str, what: str, wait: float | None = None, shared: bool = False, inherited: bool = True
+) -> t.Iterator[int]:
     """Hold the lock; yields its descriptor, which a child that inherits it holds on. Raises LockTimeoutError, and
     LxcTaskError where the lock could be somebody else's.
 
     ``wait``: seconds; where it is 0, it may also fail because others let it go at this moment. ``shared``: with others that share
-    it too, but with none that holds it alone.
+    it too, but with none that holds it alone. ``inherited``: whether there may be children that do.
     """
     limit = WAIT if wait is None else wait
     deadline = time.monotonic() + limit
@@ -126,10 +128,16 @@ def held(path: str, what: str, wait: float | None = None, shared: bool = False) 
                 )
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
-        os.set_inheritable(descriptor, True)
+        if inherited:
+            os.set_inheritable(descriptor, True)
         yield descriptor
     finally:
         if descriptor is not None:
             with _signals.held():
-                os.close(descriptor)
-                _remove_unheld(path)
+                if inherited or shared:
+                    os.close(descriptor)
+                    _remove_unheld(path)
+                else:
+                    with contextlib.suppress(OSError):
+                        os.unlink(path)
+                    os.close(descriptor)

@@ -63,7 +63,9 @@ def _named(spec: _spec.TaskSpec) -> _spec.TaskSpec:
     )
 
 
-def observe(spec: _spec.TaskSpec, containers: _loading.Loading) -> tuple[_spec.TaskSpec, _observed.Observed]:
+def observe(
+    spec: _spec.TaskSpec, containers: _loading.Loading, paths: _tree.Paths
+) -> tuple[_spec.TaskSpec, _observed.Observed]:
     """Look at a task's host. Returns the spec as adopt makes it, and what is."""
     spec, seen = _of_container(spec, containers)
     name = spec.container_name
@@ -77,7 +79,7 @@ def observe(spec: _spec.TaskSpec, containers: _loading.Loading) -> tuple[_spec.T
         bridge=_bridge(spec, seen["record"]),
         former_secrets=_former_secrets(spec, seen["record"]),
         **_of_cgroup(seen["init"], seen["config"], name),
-        **_observe_directories.of_directories(spec, seen["state"], points),
+        **_observe_directories.of_directories(spec, seen["state"], points, paths),
     )
 
 
@@ -107,7 +109,7 @@ def _of_container(spec: _spec.TaskSpec, containers: _loading.Loading) -> tuple[_
     if restored:
         # What the next run puts back counts: the former container, which does not run.
         directory, record, defined, half_made = aside, former, True, False
-    stray = os.path.lexists(directory) and not defined and not half_made
+    stray = not defined and not half_made and os.path.lexists(directory)
     spec = adopt(spec, record)
     state, init, unloadable = _states.ABSENT, None, None
     config = _config(directory) if defined else ""

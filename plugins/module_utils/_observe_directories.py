@@ -28,41 +28,36 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
 _MOST_LINKS = 40
 
 
-def of_directories(spec: _spec.TaskSpec, state: str, points: t.Sequence[str]) -> dict[str, t.Any]:
+def of_directories(spec: _spec.TaskSpec, state: str, points: t.Sequence[str], paths: _tree.Paths) -> dict[str, t.Any]:
     """The task's directories, and what a declaration names on the host: fields of Observed."""
     place = spec.layout
     if place is None:
         return {}
     modes: dict[str, int | None] = {}
     blocked = None
-    real = _tree.RealPath()
     for directory, _mode in place.directories():
-        try:
-            found = os.lstat(directory)
-        except FileNotFoundError:
+        found = paths.lstat(directory)
+        if found is None:
             modes[directory] = None
-            continue
-        except NotADirectoryError:
-            blocked = blocked or os.path.dirname(directory)
+            way = _there(directory)
+            blocked = blocked or (None if os.path.isdir(way) else way)
             continue
         if not stat.S_ISDIR(found.st_mode):
             blocked = blocked or directory
-        else:
-            real.directory(directory)
         # Who owns the alloc's directory could give it any mode.
         foreign = directory == place.root and found.st_uid != 0
         modes[directory] = _observed.NOT_ROOTS if foreign else stat.S_IMODE(found.st_mode)
-    secrets = real(place.secrets)
+    secrets = paths.real(place.secrets)
     secrets_mounted = secrets in _tree.within(secrets, points)
     seen: dict[str, t.Any] = {
         "directories": modes,
         "blocked": blocked,
         "secrets_mounted": secrets_mounted,
-        "secrets_exist": os.path.lexists(place.secrets),
-        "task_dir": real(place.task),
+        "secrets_exist": modes.get(place.secrets) is not None,
+        "task_dir": paths.real(place.task),
     }
     if spec.purge:
-        others = [point for point in _tree.within(real(place.root), points) if point != secrets]
+        others = [point for point in _tree.within(paths.real(place.root), points) if point != secrets]
         seen["purgeable"], seen["kept_mounts"] = _purge(place, others)
     if not spec.declares:
         return seen
@@ -70,18 +65,18 @@ def of_directories(spec: _spec.TaskSpec, state: str, points: t.Sequence[str]) ->
     making = state == _states.ABSENT or spec.recreate != "never" or (image is not None and image.build is None)
     return {
         **seen,
-        "host": _sources(spec, place, real),
+        "host": _sources(spec, place, paths),
         "default_config_exists": spec.options["default_config"] is None
         or os.path.isfile(spec.options["default_config"]),
         "template": _template_of(spec) if making else None,
         "image": image,
-        **_ids(spec, place),
+        **_ids(spec, place, paths),
     }
 
 
-def _ids(spec: _spec.TaskSpec, place: _names.Layout) -> dict[str, t.Any]:
+def _ids(spec: _spec.TaskSpec, place: _names.Layout, paths: _tree.Paths) -> dict[str, t.Any]:
     """What says whose ids files have, and for an unprivileged task, what else it needs: fields of Observed."""
-    ids, mixed = _directory_ids(place.task)
+    ids, mixed = _directory_ids(paths.lstat(place.task))
     seen: dict[str, t.Any] = {
         "directory_ids": ids,
         "directory_ids_mixed": mixed,
@@ -91,10 +86,10 @@ def _ids(spec: _spec.TaskSpec, place: _names.Layout) -> dict[str, t.Any]:
         seen["other_tasks"] = ids_of_others(place)
     if not spec.options["unprivileged"]:
         return seen
-    paths = [it.path for it in _volumes.wanted(spec.options, place.task)]
+    wanted = [it.path for it in _volumes.wanted(spec.options, place.task)]
     ours = {os.path.realpath(path) for path in (place.root, place.task, place.alloc, *place.owned())}
     # What leads there, and is not made ours yet.
-    ways = {path: os.path.dirname(os.path.realpath(path)) for path in paths}
+    ways = {path: os.path.dirname(os.path.realpath(path)) for path in wanted}
     ways.update({path: os.path.realpath(path) for path in (spec.lxc_path, spec.options["alloc_dir"])})
     return {
         **seen,
@@ -108,13 +103,11 @@ def _ids(spec: _spec.TaskSpec, place: _names.Layout) -> dict[str, t.Any]:
     }
 
 
-def _directory_ids(task: str) -> tuple[int | None, bool]:
+def _directory_ids(found: os.stat_result | None) -> tuple[int | None, bool]:
     """The first of the ids that a task's directories have, and whether only some have: its own directory's group and mode.
     A group of the host's own is somebody else's choice. None where there are none.
     """
-    try:
-        found = os.lstat(task)
-    except (FileNotFoundError, NotADirectoryError):
+    if found is None:
         return None, False
     if found.st_gid < _idmap.LEAST_BASE:
         return 0, False
@@ -133,7 +126,8 @@ def other_tasks(place: _names.Layout) -> list[str]:
 
 def ids_of_others(place: _names.Layout) -> dict[str, int]:
     """The first of the ids that the directories of each other task in the alloc have; 0 is the host's own."""
-    return {name: _directory_ids(os.path.join(place.root, name))[0] or 0 for name in other_tasks(place)}
+    paths = _tree.Paths()
+    return {name: _directory_ids(paths.lstat(os.path.join(place.root, name)))[0] or 0 for name in other_tasks(place)}
 
 
 def _there(path: str) -> str:
@@ -173,11 +167,14 @@ def _purge(place: _names.Layout, points: t.Sequence[str]) -> tuple[tuple[str, ..
     return tuple(paths), tuple(kept)
 
 
-def _sources(spec: _spec.TaskSpec, place: _names.Layout, real: _tree.RealPath) -> dict[str, _volumes.Source]:
+def _sources(spec: _spec.TaskSpec, place: _names.Layout, paths: _tree.Paths) -> dict[str, _volumes.Source]:
     """What is at each path that the task names, and of its own directories where they lead."""
+    own = {path: _volumes.Source(paths.real(path), "dir") for path in (place.local, place.alloc, place.secrets)}
+    wanted = _volumes.wanted(spec.options, place.task)
+    if not wanted:
+        return own
     made = {os.path.normpath(path) for path, _mode in place.directories()}
-    own = {path: _volumes.Source(real(path), "dir") for path in (place.local, place.alloc, place.secrets)}
-    return {**own, **{it.path: source(it.path, made) for it in _volumes.wanted(spec.options, place.task)}}
+    return {**own, **{it.path: source(it.path, made) for it in wanted}}
 
 
 def passed(path: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import subprocess
 import typing as t
 from bisect import bisect_left, bisect_right
@@ -102,26 +103,39 @@ def own_directory(path: str, mode: int, uid: int = -1, gid: int = -1) -> None:
         os.close(directory)
 
 
-class RealPath:
-    """realpath(3) of many paths that have their parents in common, each of which is looked at once."""
+class Paths:
+    """What is at paths, and where they lead; many have their parents in common, and each is looked at once."""
 
     def __init__(self) -> None:
-        self._known: dict[str, str] = {"/": "/"}
+        self._found: dict[str, os.stat_result | None] = {}
+        self._real: dict[str, str] = {"/": "/"}
 
-    def directory(self, path: str) -> None:
-        """Know of a path that it is a directory, and no link: it need not be looked at again."""
-        parent, name = os.path.split(path)
-        self._known[path] = os.path.join(self(parent), name)
+    def lstat(self, path: str) -> os.stat_result | None:
+        """What is there, a link where it is one; None if nothing is. Raises OSError where that can't be told."""
+        if path not in self._found:
+            try:
+                self._found[path] = os.lstat(path)
+            except (FileNotFoundError, NotADirectoryError):
+                self._found[path] = None
+        return self._found[path]
 
-    def __call__(self, path: str) -> str:
-        found = self._known.get(path)
+    def real(self, path: str) -> str:
+        """realpath(3)."""
+        found = self._real.get(path)
         if found is None:
-            parent, name = os.path.split(path)
+            parent, _slash, name = path.rpartition("/")
             if not path.startswith("/") or name in ("", ".", ".."):
                 return os.path.realpath(path)
-            found = os.path.join(self(parent), name)
-            self._known[path] = found = os.path.realpath(found) if os.path.islink(found) else found
+            found = f"{self.real(parent or '/').rstrip('/')}/{name}"
+            self._real[path] = found = os.path.realpath(found) if self._is_link(found) else found
         return found
+
+    def _is_link(self, path: str) -> bool:
+        try:
+            found = self.lstat(path)
+        except OSError:
+            return False
+        return found is not None and stat.S_ISLNK(found.st_mode)
 
 
 def _resolved(path: str) -> str:

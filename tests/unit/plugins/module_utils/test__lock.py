@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -48,12 +49,15 @@ def test_its_wait_has_a_limit() -> None:
     assert 30 < WAIT < 3600
 
 
-def test_it_is_held_and_let_go(tmp_path: Path) -> None:
+@pytest.mark.parametrize("inherited", [True, False])
+def test_it_is_held_and_let_go(tmp_path: Path, inherited: bool) -> None:
     file = tmp_path / "locks" / "web.lock"
-    with held(str(file), "container web") as descriptor:
+    with held(str(file), "container web", inherited=inherited) as descriptor:
+        assert os.get_inheritable(descriptor) == inherited
         assert os.path.samestat(os.fstat(descriptor), file.stat())
         with pytest.raises(LockTimeoutError), held(str(file), "container web", wait=0.1):
             raise AssertionError("two hold it")
+    assert not file.exists()
     with held(str(file), "container web", wait=0):
         pass
     # its directory stays, so that nobody else can make it
@@ -132,24 +136,32 @@ def test_it_is_let_go_on_an_error(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("turn", [0, 1])
+@pytest.mark.parametrize(
+    ("inherited", "module", "name", "turn"),
+    [(True, fcntl, "flock", 1), (True, fcntl, "flock", 2), (False, fcntl, "flock", 1), (False, os, "unlink", 1)],
+)
 def test_a_signal_when_it_is_taken_or_let_go_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turn: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inherited: bool, module: t.Any, name: str, turn: int
 ) -> None:
     file = tmp_path / "lock"
-    flock, turns = fcntl.flock, []
+    original, turns = getattr(module, name), []
 
-    def interrupted(descriptor: int, how: int) -> None:
-        turns.append(how)
-        if len(turns) == turn + 1:
+    def interrupted(*args: t.Any) -> t.Any:
+        turns.append(args)
+        if len(turns) == turn:
             os.kill(os.getpid(), signal.SIGTERM)
-        flock(descriptor, how)
+        return original(*args)
 
     before = len(os.listdir("/proc/self/fd"))
-    monkeypatch.setattr(fcntl, "flock", interrupted)
-    with pytest.raises(_signals.Interrupted), _signals.interruptible(), held(str(file), "x"):
-        pass
-    assert len(turns) == 2
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, interrupted)
+        with (
+            pytest.raises(_signals.Interrupted),
+            _signals.interruptible(),
+            held(str(file), "x", inherited=inherited),
+        ):
+            pass
+    assert len(turns) >= turn
     assert not file.exists()
     assert len(os.listdir("/proc/self/fd")) == before
 
@@ -290,7 +302,7 @@ for turn in range(300):
             first = counter.read_text()
             assert first and counter.read_text() == first
         continue
-    with held({file!r}, "x", wait=60):
+    with held({file!r}, "x", wait=60, inherited=turn % 3 > 0):
         number = int(counter.read_text())
         counter.write_text("")
         counter.write_text(str(number + 1))

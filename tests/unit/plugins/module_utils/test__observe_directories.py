@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils._observe_directories import passed, source
+from ansible_collections.nomadic.lxc.plugins.module_utils._observe_directories import of_directories, passed, source
+from ansible_collections.nomadic.lxc.plugins.module_utils._tree import Paths
+from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.builders import spec
 
 
 @pytest.mark.parametrize(
@@ -53,3 +55,27 @@ def test_a_path_leads_out_of_a_directory_that_is_not_made_yet(tmp_path: Path) ->
     assert source(f"{task}/local/../../other/local", made).kind == "dir"
     assert source(f"{task}/none/../../other/local", made).kind == "missing"
     assert source(f"{tmp_path}/none/../other/local", made).kind == "missing"
+
+
+@pytest.mark.parametrize(
+    ("alloc_dir", "blocked"),
+    [
+        ("none/deeper", None),
+        ("directory", None),
+        ("link", None),
+        ("file", "file"),
+        ("file/deeper/still", "file"),
+        ("nowhere", "nowhere"),
+        ("taken", "taken/_web/web/local"),
+    ],
+)
+def test_what_stands_where_a_directory_must_be(tmp_path: Path, alloc_dir: str, blocked: str | None) -> None:
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "link").symlink_to("directory")
+    (tmp_path / "nowhere").symlink_to("none")
+    (tmp_path / "file").touch()
+    (tmp_path / "taken/_web/web").mkdir(parents=True)
+    (tmp_path / "taken/_web/web/local").touch()
+    asked = spec(name="web", template="busybox", alloc_dir=f"{tmp_path}/{alloc_dir}")
+    seen = of_directories(asked, "absent", [], Paths())
+    assert seen["blocked"] == (None if blocked is None else f"{tmp_path}/{blocked}")

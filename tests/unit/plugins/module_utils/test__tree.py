@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils._tree import (
-    RealPath,
+    Paths,
     identity,
     own_directory,
     read_text,
@@ -166,9 +166,23 @@ def test_a_real_path_is_the_one_of_the_system(tmp_path: Path, path: str) -> None
     (tmp_path / "link").symlink_to("real/deep")
     (tmp_path / "real" / "out").symlink_to(tmp_path / "link")
     (tmp_path / "loop").symlink_to("loop")
-    real = RealPath()
+    paths = Paths()
     for _twice in range(2):
-        assert real(f"{tmp_path}/{path}") == os.path.realpath(f"{tmp_path}/{path}")
+        assert paths.real(f"{tmp_path}/{path}") == os.path.realpath(f"{tmp_path}/{path}")
+
+
+def test_a_path_is_looked_at_once(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("nowhere")
+    (tmp_path / "file").touch()
+    paths = Paths()
+    before = {
+        str(path): paths.lstat(str(path)) for path in (tmp_path / "link", tmp_path / "none", tmp_path / "file" / "x")
+    }
+    assert [None if it is None else stat.S_ISLNK(it.st_mode) for it in before.values()] == [True, None, None]
+    (tmp_path / "link").unlink()
+    (tmp_path / "none").touch()
+    assert {path: paths.lstat(path) for path in before} == before
+    assert {path: Paths().lstat(path) for path in before} != before
 
 
 def test_a_directory_goes_with_all_that_is_in_it(tmp_path: Path) -> None:
