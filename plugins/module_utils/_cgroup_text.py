@@ -139,7 +139,7 @@ def parse_membership(text: str) -> list[tuple[frozenset[str], str]]:
     for line in text.split("\n"):
         fields = line.split(":", 2)
         if len(fields) == 3 and fields[2].startswith("/"):
-            memberships.append((frozenset(name for name in fields[1].split(",") if name), fields[2]))
+            memberships.append((frozenset(filter(None, fields[1].split(","))), fields[2]))
     return memberships
 
 

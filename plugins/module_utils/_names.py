@@ -102,7 +102,7 @@ class Layout(t.NamedTuple):
         An unprivileged task's root is another user, who has to get through: to the alloc's directory as anybody, to the
         task's as its group.
         """
-        shared = [(os.path.join(self.alloc, name), 0o777) for name in ("logs", "tmp", "data")]
+        shared = [(f"{self.alloc}/{name}", 0o777) for name in ("logs", "tmp", "data")]
         return [
             (self.root, 0o711 if unprivileged else 0o700),
             (self.alloc, 0o777),
@@ -122,15 +122,15 @@ class Layout(t.NamedTuple):
 def layout(alloc_dir: str, name: str, alloc_id: str | None) -> Layout:
     """Where a task's directories are. An alloc without id is ``_<name>``, which no alloc_id can be."""
     root = os.path.join(normal_path(alloc_dir), f"_{name}" if alloc_id is None else alloc_id)
-    task = os.path.join(root, name)
+    task = f"{root}/{name}"
     return Layout(
         root=root,
         task=task,
-        local=os.path.join(task, "local"),
-        secrets=os.path.join(task, "secrets"),
-        tmp=os.path.join(task, "tmp"),
-        alloc=os.path.join(root, SHARED),
-        log_file=os.path.join(task, f"{name}-lxc.log"),
+        local=f"{task}/local",
+        secrets=f"{task}/secrets",
+        tmp=f"{task}/tmp",
+        alloc=f"{root}/{SHARED}",
+        log_file=f"{task}/{name}-lxc.log",
     )
 
 

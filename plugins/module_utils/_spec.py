@@ -150,7 +150,8 @@ def validate(params: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], list[str]
         keys = {name: (name, repr(value)) for name, value in values.items()}
         new = {name: value for name, value in values.items() if keys[name] not in _checked}
         try:
-            _checked.update({keys[name]: value for name, value in _rules.schema()(new).items()})
+            if new:
+                _checked.update({keys[name]: value for name, value in _rules.schema()(new).items()})
         except MultipleInvalid as invalid:
             wrong: dict[str, set[t.Any]] = {}
             for error in invalid.errors:
