@@ -88,7 +88,7 @@ def _making(
     spec: _spec.TaskSpec, seen: _observed.Observed, declared: _options.Declared, ready: bool
 ) -> tuple[list[_steps.Step], list[str]]:
     """The steps that make and configure a container, and warnings."""
-    steps, warnings = _root(spec, seen)
+    steps, warnings = _root(spec, seen, declared)
     return [
         *steps,
         *_ids.rootfs_shift(None, declared),
@@ -97,7 +97,9 @@ def _making(
     ], [*_advice(spec), *_boot_advice(spec), *warnings]
 
 
-def _root(spec: _spec.TaskSpec, seen: _observed.Observed) -> tuple[list[_steps.Step], list[str]]:
+def _root(
+    spec: _spec.TaskSpec, seen: _observed.Observed, declared: _options.Declared
+) -> tuple[list[_steps.Step], list[str]]:
     """The steps that make a container with its root file system: by the template, or on an image that the template made."""
     path, arguments, warnings = _template_call(spec, seen)
     name, default_config = _template.name_of(path), spec.options["default_config"]
@@ -105,7 +107,7 @@ def _root(spec: _spec.TaskSpec, seen: _observed.Observed) -> tuple[list[_steps.S
         unprivileged = bool(spec.options["unprivileged"])
         return [_steps.Create(f"create from template {name}", path, arguments, default_config, unprivileged)], warnings
     recipe = _image.Recipe(seen.image.id, _image.distinct(spec.options), path, arguments, default_config)
-    steps: list[_steps.Step] = [_steps.Clone(f"clone the image of template {name}", recipe)]
+    steps: list[_steps.Step] = [_steps.Clone(f"clone the image of template {name}", recipe, declared.block)]
     if seen.image.build is None:
         steps.insert(0, _steps.BuildImage(f"build the image of template {name}", recipe))
     return steps, warnings
@@ -130,11 +132,11 @@ def _template_call(spec: _spec.TaskSpec, seen: _observed.Observed) -> tuple[str,
     return template.path, tuple(arguments), warnings
 
 
-def _image_back(spec: _spec.TaskSpec, seen: _observed.Observed) -> list[_steps.Step]:
+def _image_back(spec: _spec.TaskSpec, seen: _observed.Observed, declared: _options.Declared) -> list[_steps.Step]:
     """Before a start: the image on which the container stands was removed, or damaged."""
     if seen.image is None or seen.image.build is not None:
         return []
-    return [step._replace(back=True) for step in _root(spec, seen)[0] if isinstance(step, _steps.BuildImage)]
+    return [step._replace(back=True) for step in _root(spec, seen, declared)[0] if isinstance(step, _steps.BuildImage)]
 
 
 def _directories(
@@ -235,7 +237,7 @@ def converge_task(
         steps.append(_steps.Remember(action, options, lines, pending, running if pending else {}))
     starts = restart or (not seen.runs and spec.state != "present")
     if starts:
-        steps += _image_back(spec, seen)
+        steps += _image_back(spec, seen, declared)
     more, state = _to_state(spec, seen, starts)
     steps += [*more, *_command.old_secrets(seen)]
     return _plan(steps, seen, state, differs, warnings, declared)

@@ -37,10 +37,13 @@ _PASSED = 0o001
 def create(work: _work.Work, step: _steps.Create) -> None:
     """Make the container by its template; its record is there before the template runs."""
     _begin(work)
+    # What liblxc fails to make it removes, our record first perhaps.
+    _mark(work)
     work.outcome.template_output = work.runtime.create(
         work.name, step.template, step.arguments, step.default_config, step.unprivileged
     )
     _made(work, _tree.read_text(work.runtime.config_file(work.name)) or "")
+    _unmark(work)
 
 
 def build_image(work: _work.Work, step: _steps.BuildImage) -> None:
@@ -62,8 +65,16 @@ def clone(work: _work.Work, step: _steps.Clone) -> None:
     # Once its configuration is written, all can see that it stands there.
     with _do_image.held(step.recipe, work.runtime) as manifest:
         text = _do_image.clone(manifest, work.spec.lxc_path, work.name)
-        _tree.write_atomically(work.runtime.config_file(work.name), text, CONFIG_MODE)
-    _made(work, text, manifest.build)
+        _made(work, text, manifest.build)
+        _write_configuration(work, _config.converge(text, _base(work), step.block))
+
+
+def _write_configuration(work: _work.Work, text: str) -> None:
+    _tree.write_atomically(work.runtime.config_file(work.name), text, CONFIG_MODE)
+
+
+def _base(work: _work.Work) -> t.Sequence[_config_lines.Pair]:
+    return work.record.base if work.record is not None else ()
 
 
 def _begin(work: _work.Work) -> None:
@@ -85,8 +96,6 @@ def _begin(work: _work.Work) -> None:
         ) from None
     os.chmod(work.directory, _directory_mode(work))
     work.then("remove the container", lambda: remove_container(work))
-    mark = _names.making_mark(work.spec.lxc_path, work.name)
-    _make_mark(mark, _tree.identity(work.directory))
     work.write_record(record)
 
 
@@ -94,7 +103,9 @@ def _directory_mode(work: _work.Work) -> int:
     return _DIRECTORY_MODE | (_PASSED if work.spec.options["unprivileged"] else 0)
 
 
-def _make_mark(mark: str, text: str) -> None:
+def _mark(work: _work.Work) -> None:
+    """Say that the container is half made, or half removed, where its record may not be there any more: see making_mark."""
+    mark, text = _names.making_mark(work.spec.lxc_path, work.name), _tree.identity(work.directory)
     while True:
         with contextlib.suppress(FileExistsError):
             os.mkdir(os.path.dirname(mark), 0o700)
@@ -111,12 +122,14 @@ def _made(work: _work.Work, text: str, image: str | None = None) -> None:
     It comes into the file when the options do: until then the container is half made.
     """
     work.record = work.record_with(base=tuple(_config.base_of(text)), image=image)
-    _unmark(work)
 
 
 def remove_container(work: _work.Work) -> None:
     """Remove the container that this run, or one that was cut off, has made."""
     directory = work.directory
+    # Nor need it be there when we are ended at this. On a full disk it is done without.
+    with contextlib.suppress(OSError):
+        _mark(work)
     if os.path.isfile(work.runtime.config_file(work.name)):
         try:
             state = work.runtime.state(work.name)[0]
@@ -181,7 +194,7 @@ def _names_in(directory: str) -> list[str] | None:
 def configuration(work: _work.Work, step: _steps.Configure) -> str:
     """The container's configuration as the step will write it."""
     former = _tree.read_text(work.runtime.config_file(work.name)) or ""
-    return _config.converge(former, work.record.base if work.record is not None else (), step.block, step.former)
+    return _config.converge(former, _base(work), step.block, step.former)
 
 
 def try_configuration(work: _work.Work, step: _steps.Configure) -> None:
@@ -195,11 +208,14 @@ def configure(work: _work.Work, step: _steps.Configure) -> None:
     former = _tree.read_text(file) or ""
     mode = os.stat(file).st_mode & 0o777
     text = configuration(work, step)
-    loads = work.seen.unloadable is None and not work.seen.restorable
+    # What this run has made nobody has loaded yet.
+    new = work.record is not None and work.record.phase == _record.MAKING
+    loads = not new and work.seen.unloadable is None and not work.seen.restorable
     if not (loads and _config.same_but_for_limits(former, text)):
         work.runtime.check(work.name, text)
-    work.then("put the configuration back", lambda: _tree.write_atomically(file, former, mode))
-    _tree.write_atomically(file, text, CONFIG_MODE)
+    if text != former:
+        work.then("put the configuration back", lambda: _tree.write_atomically(file, former, mode))
+        _write_configuration(work, text)
     if bool(work.spec.options["unprivileged"]) != (_ids.recorded_idmap(work.record) is not None):
         former_mode = os.stat(work.directory).st_mode & 0o7777
         work.then("give the container's directory its mode back", lambda: os.chmod(work.directory, former_mode))

@@ -140,7 +140,7 @@ def aside_directory(lxc_path: str, name: str) -> str:
 
 
 def making_mark(lxc_path: str, name: str) -> str:
-    """Where it stands that a container is being made: liblxc removes what it failed to make, our record first perhaps, and
-    may be killed at that. It holds the identity of the container's directory. No name begins with ``+``.
+    """Where it stands that a container is being made or removed: liblxc removes what it failed to make, our record first
+    perhaps, and may be killed at that. It holds the identity of the container's directory. No name begins with ``+``.
     """
     return os.path.join(lxc_path, ASIDE, f"+{name}")

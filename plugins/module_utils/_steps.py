@@ -95,10 +95,11 @@ class BuildImage(t.NamedTuple):
 
 
 class Clone(t.NamedTuple):
-    """Make the container on an image."""
+    """Make the container on an image, with the options' lines in its configuration: see Configure."""
 
     action: str
     recipe: _image.Recipe
+    block: tuple[_config_lines.Pair, ...]
 
 
 class Configure(t.NamedTuple):

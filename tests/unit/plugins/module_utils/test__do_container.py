@@ -12,7 +12,16 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils import _do_container, _liblxc, _signals, _steps, _work
+from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _do_container,
+    _liblxc,
+    _observe,
+    _record,
+    _signals,
+    _states,
+    _steps,
+    _work,
+)
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.builders import made, record_of, task
 
 REFUSED = _liblxc.RuntimeFailure("liblxc can't destroy container web", "it is busy")
@@ -47,7 +56,7 @@ def working(tmp_path: Path, root: str, part: str | None, error: BaseException | 
     for place in ("rootfs/bin", "rootfs/etc", "overlay/delta/etc", "overlay/delta/var"):
         (web / place).mkdir(parents=True)
     (web / "config").write_text(f"lxc.rootfs.path = {root.format(web)}\n", encoding="utf-8")
-    asked = task()
+    asked = task()._replace(lxc_path=str(tmp_path))
     runtime = t.cast(t.Any, Removing(tmp_path, part, error))
     work = _work.Work(asked, made(asked), runtime, record_of(asked))
     work.then("start the task again", lambda: None)
@@ -115,3 +124,32 @@ def test_a_configuration_is_tried_where_more_than_limits_change(
     text = (tmp_path / "web/config").read_text(encoding="utf-8")
     assert all(f"{key} = {value}\n" in text for key, value in lines)
     assert tried == ([text] if asked else [])
+
+
+@pytest.mark.parametrize("phase", [_record.MAKING, _record.READY])
+def test_what_a_clone_has_written_is_tried_and_not_written_again(tmp_path: Path, phase: str) -> None:
+    work = working(tmp_path, "{}/rootfs", None, None)
+    work.record = work.record_with(phase=phase)
+    tried: list[str] = []
+    t.cast(t.Any, work.runtime).check = lambda _name, text: tried.append(text)
+    step = _steps.Configure("write configuration", (("lxc.tty.max", "2"),))
+    _do_container.configure(work, step)
+    written, undo = (tmp_path / "web/config").stat(), len(work.undo)
+    tried.clear()
+    _do_container.configure(work, step)
+    assert (tmp_path / "web/config").stat().st_ino == written.st_ino
+    assert len(work.undo) == undo
+    # Only of one that this run has made nobody knows yet whether it loads.
+    assert len(tried) == (phase == _record.MAKING)
+
+
+def test_a_removal_that_is_cut_off_leaves_a_mark(tmp_path: Path) -> None:
+    """Whose record is gone would be taken for somebody else's."""
+    work = working(tmp_path, "{}/rootfs", "rootfs", INTERRUPTED)
+    t.cast(t.Any, work.runtime).state = lambda _name: (_states.STOPPED, -1)
+    with pytest.raises(_signals.Interrupted):
+        _do_container.remove_container(work)
+    assert _observe._is_marked(str(tmp_path), "web", str(tmp_path / "web"))
+    t.cast(t.Any, work.runtime).destroy = lambda _name: None
+    _do_container.remove_container(work)
+    assert list(tmp_path.iterdir()) == []
