@@ -23,6 +23,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _runtime,
     _states,
     _tree,
+    _volumes,
     _work,
 )
 
@@ -90,6 +91,7 @@ def _build(recipe: _image.Recipe, runtime: _runtime.Runtime, lock: int) -> str:
         rootfs = os.path.join(directory, "rootfs")
         if not os.path.isdir(rootfs):
             raise _errors.LxcTaskError(f"the template {recipe.template} made no root file system in {rootfs}")
+        _make_mount_points(rootfs)
         now = time.time()
         manifest = _image.Manifest(
             id=recipe.id,
@@ -112,6 +114,13 @@ def _build(recipe: _image.Recipe, runtime: _runtime.Runtime, lock: int) -> str:
         raise
     _remove(draft)
     return output
+
+
+def _make_mount_points(rootfs: str) -> None:
+    """Where every task has its directories: liblxc would make them anew for each clone, in its upper directory."""
+    for name in _volumes.OWN:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(os.path.join(rootfs, name))
 
 
 def _draft(lxc_path: str, image: str) -> str:
