@@ -128,7 +128,7 @@ def _applied(
     if plan.starts:
         runtime.expect_start()
     outcome = _apply.apply(plan.steps, spec, seen, runtime)
-    return _result(it, _observe.observe_again(spec, seen, runtime, plan.stays), outcome)
+    return _result(it, _observe.observe_again(spec, seen, runtime, plan), outcome)
 
 
 def _result(

@@ -26,6 +26,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _record,
     _spec,
     _states,
+    _steps,
     _tree,
 )
 
@@ -70,25 +71,38 @@ def observe(
     spec, seen = _of_container(spec, containers)
     name = spec.container_name
     directory = _names.aside_directory(spec.lxc_path, name) if seen["restorable"] else containers.directory(name)
-    points = _mounts.read_mount_points()
     destroys = spec.state == _states.ABSENT or spec.recreate != "never"
+    points = _mounts.read_mount_points() if destroys and os.path.isdir(directory) else ()
     return spec, _observed.Observed(
         **seen,
         snapshots=destroys and _has_snapshots(directory),
-        container_mounts=tuple(_mounts.below(directory, points)) if destroys and os.path.isdir(directory) else (),
+        container_mounts=tuple(_mounts.below(directory, points)) if points else (),
         bridge=_bridge(spec, seen["record"]),
         former_secrets=_former_secrets(spec, seen["record"]),
         **_of_cgroup(seen["init"], seen["config"], name),
-        **_observe_directories.of_directories(spec, seen["state"], points, paths),
+        **_observe_directories.of_directories(spec, seen["state"], paths),
     )
 
 
 def observe_again(
-    spec: _spec.TaskSpec, seen: _observed.Observed, containers: _loading.Loading, stays: bool
+    spec: _spec.TaskSpec, seen: _observed.Observed, containers: _loading.Loading, plan: _steps.Plan
 ) -> _observed.Observed:
-    """The container as a run has left it; all else, which only a plan asks for, as it was seen before. ``stays``: see Plan."""
-    if stays and seen.unloadable is None and (seen.init is None or _proc.alive(seen.init)):
-        return seen._replace(config=_config(containers.directory(spec.container_name)))
+    """The container as a run has left it; all else, which only a plan asks for, as it was seen before."""
+    directory = containers.directory(spec.container_name)
+    if plan.stays and seen.unloadable is None and (seen.init is None or _proc.alive(seen.init)):
+        return seen._replace(config=_config(directory))
+    if plan.starts and plan.state == _states.RUNNING:
+        record = _kept.own_record(spec.lxc_path, spec.container_name)
+        if record is not None and _proc.alive(record.init):
+            # liblxc has just said so.
+            return seen._replace(
+                state=plan.state,
+                record=record,
+                init=record.init,
+                ended=None,
+                unloadable=None,
+                config=_config(directory),
+            )
     return seen._replace(**_of_container(spec, containers)[1])
 
 

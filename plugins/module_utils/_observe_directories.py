@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import stat
 import typing as t
@@ -15,6 +16,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _idmapped,
     _image,
     _images,
+    _mounts,
     _names,
     _observed,
     _spec,
@@ -28,7 +30,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
 _MOST_LINKS = 40
 
 
-def of_directories(spec: _spec.TaskSpec, state: str, points: t.Sequence[str], paths: _tree.Paths) -> dict[str, t.Any]:
+def of_directories(spec: _spec.TaskSpec, state: str, paths: _tree.Paths) -> dict[str, t.Any]:
     """The task's directories, and what a declaration names on the host: fields of Observed."""
     place = spec.layout
     if place is None:
@@ -48,12 +50,14 @@ def of_directories(spec: _spec.TaskSpec, state: str, points: t.Sequence[str], pa
         foreign = directory == place.root and found.st_uid != 0
         modes[directory] = _observed.NOT_ROOTS if foreign else stat.S_IMODE(found.st_mode)
     secrets = paths.real(place.secrets)
-    secrets_mounted = secrets in _tree.within(secrets, points)
+    secrets_exist = modes.get(place.secrets) is not None
+    # A host with many tasks has many mounts.
+    points = _mounts.read_mount_points() if secrets_exist or spec.purge else ()
     seen: dict[str, t.Any] = {
         "directories": modes,
         "blocked": blocked,
-        "secrets_mounted": secrets_mounted,
-        "secrets_exist": modes.get(place.secrets) is not None,
+        "secrets_mounted": secrets in _tree.within(secrets, points),
+        "secrets_exist": secrets_exist,
         "task_dir": paths.real(place.task),
     }
     if spec.purge:
@@ -68,7 +72,7 @@ def of_directories(spec: _spec.TaskSpec, state: str, points: t.Sequence[str], pa
         "host": _sources(spec, place, paths),
         "default_config_exists": spec.options["default_config"] is None
         or os.path.isfile(spec.options["default_config"]),
-        "template": _template_of(spec) if making else None,
+        "template": _template_at(_template.path_of(spec.options["template"])) if making else None,
         "image": image,
         **_ids(spec, place, paths),
     }
@@ -83,7 +87,7 @@ def _ids(spec: _spec.TaskSpec, place: _names.Layout, paths: _tree.Paths) -> dict
     }
     if ids is None or (ids != 0) != bool(spec.options["unprivileged"]):
         # Whom the alloc can't have beside this one has been asked before this one's directories were made.
-        seen["other_tasks"] = ids_of_others(place)
+        seen["other_tasks"] = ids_of_others(place, bool(spec.options["unprivileged"]))
     if not spec.options["unprivileged"]:
         return seen
     wanted = [it.path for it in _volumes.wanted(spec.options, place.task)]
@@ -124,9 +128,14 @@ def other_tasks(place: _names.Layout) -> list[str]:
     return [entry.name for entry in entries if entry.name not in own and entry.is_dir(follow_symlinks=False)]
 
 
-def ids_of_others(place: _names.Layout) -> dict[str, int]:
-    """The first of the ids that the directories of each other task in the alloc have; 0 is the host's own."""
+def ids_of_others(place: _names.Layout, unprivileged: bool) -> dict[str, int]:
+    """The first of the ids that the directories of each other task in the alloc have; 0 is the host's own. None where the alloc's
+    own directory has the mode that goes with such a task: then all in it are of its kind, and may be many.
+    """
     paths = _tree.Paths()
+    root = paths.lstat(place.root)
+    if root is None or stat.S_IMODE(root.st_mode) == dict(place.directories(unprivileged))[place.root]:
+        return {}
     return {name: _directory_ids(paths.lstat(os.path.join(place.root, name)))[0] or 0 for name in other_tasks(place)}
 
 
@@ -234,8 +243,9 @@ def _found(path: str, made: t.AbstractSet[str]) -> _volumes.Source:
     return _volumes.Source(real, "file")
 
 
-def _template_of(spec: _spec.TaskSpec) -> _observed.Template:
-    path = _template.path_of(spec.options["template"])
+@functools.cache
+def _template_at(path: str) -> _observed.Template:
+    """Looked at once in a process: a call for many tasks asks for each of them."""
     if not (os.path.isfile(path) and os.access(path, os.X_OK)):
         return _observed.Template(path, False, None)
     script = _tree.read_text(path) or ""

@@ -7,7 +7,12 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils._observe_directories import of_directories, passed, source
+from ansible_collections.nomadic.lxc.plugins.module_utils._observe_directories import (
+    ids_of_others,
+    of_directories,
+    passed,
+    source,
+)
 from ansible_collections.nomadic.lxc.plugins.module_utils._tree import Paths
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.builders import spec
 
@@ -77,5 +82,18 @@ def test_what_stands_where_a_directory_must_be(tmp_path: Path, alloc_dir: str, b
     (tmp_path / "taken/_web/web").mkdir(parents=True)
     (tmp_path / "taken/_web/web/local").touch()
     asked = spec(name="web", template="busybox", alloc_dir=f"{tmp_path}/{alloc_dir}")
-    seen = of_directories(asked, "absent", [], Paths())
+    seen = of_directories(asked, "absent", Paths())
     assert seen["blocked"] == (None if blocked is None else f"{tmp_path}/{blocked}")
+
+
+def test_of_an_alloc_that_says_its_kind_no_task_is_looked_at(tmp_path: Path) -> None:
+    place = spec(name="web", alloc_id="a", template="busybox", alloc_dir=str(tmp_path)).layout
+    assert place is not None
+    assert ids_of_others(place, False) == ids_of_others(place, True) == {}
+    for name, ids in (("web", 0), ("db", 0), ("new", 1000000)):
+        (tmp_path / "a" / name).mkdir(parents=True)
+        os.chown(tmp_path / "a" / name, 0, ids)
+    others = {"db": 0, "new": 1000000}
+    for mode, found in ((0o700, ({}, others)), (0o711, (others, {})), (0o755, (others, others))):
+        (tmp_path / "a").chmod(mode)
+        assert (ids_of_others(place, False), ids_of_others(place, True)) == found
