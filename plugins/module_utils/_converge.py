@@ -128,7 +128,8 @@ def _applied(
     if plan.starts:
         runtime.expect_start()
     outcome = _apply.apply(plan.steps, spec, seen, runtime)
-    return _result(it, _observe.observe_again(spec, seen, runtime, plan), outcome)
+    started = plan.starts and plan.state == _states.RUNNING
+    return _result(it, _observe.observe_again(spec, seen, runtime, plan.stays, started), outcome)
 
 
 def _result(

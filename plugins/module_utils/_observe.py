@@ -26,7 +26,6 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _record,
     _spec,
     _states,
-    _steps,
     _tree,
 )
 
@@ -85,18 +84,20 @@ def observe(
 
 
 def observe_again(
-    spec: _spec.TaskSpec, seen: _observed.Observed, containers: _loading.Loading, plan: _steps.Plan
+    spec: _spec.TaskSpec, seen: _observed.Observed, containers: _loading.Loading, stays: bool, started: bool
 ) -> _observed.Observed:
-    """The container as a run has left it; all else, which only a plan asks for, as it was seen before."""
+    """The container as a run has left it; all else, which only a plan asks for, as it was seen before. ``stays``: see Plan.
+    ``started``: the run has started it, and has done no more to it.
+    """
     directory = containers.directory(spec.container_name)
-    if plan.stays and seen.unloadable is None and (seen.init is None or _proc.alive(seen.init)):
+    if stays and seen.unloadable is None and (seen.init is None or _proc.alive(seen.init)):
         return seen._replace(config=_config(directory))
-    if plan.starts and plan.state == _states.RUNNING:
+    if started:
         record = _kept.own_record(spec.lxc_path, spec.container_name)
         if record is not None and _proc.alive(record.init):
-            # liblxc has just said so.
+            # liblxc has just said that it runs.
             return seen._replace(
-                state=plan.state,
+                state=_states.RUNNING,
                 record=record,
                 init=record.init,
                 ended=None,
