@@ -71,7 +71,8 @@ def test_the_diff_tells_the_state_that_it_came_into(
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_that_ends_the_wait_for_a_turn_is_told(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     @contextlib.contextmanager
-    def waiting(*_args: t.Any, **_more: t.Any) -> t.Iterator[int]:
+    def waiting(_path: str, _what: str, _wait: float | None, inherited: bool) -> t.Iterator[int]:
+        assert inherited
         os.kill(os.getpid(), number)
         time.sleep(10)
         yield -1
