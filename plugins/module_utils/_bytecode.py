@@ -72,10 +72,14 @@ class _Zip(zipimport.zipimporter):
         """What the zip's directory has of a file; None where that is not there."""
         # Its docstring names this one.
         directory: t.Mapping[str, t.Any] = vars(zipimport)["_zip_directory_cache"][self.archive]
-        return directory.get(f"{self.prefix}{_name(fullname)}.py")
+        return directory.get(self._inside(fullname))
 
     def _path(self, fullname: str) -> str:
-        return os.path.join(self.archive, f"{self.prefix}{_name(fullname)}.py")
+        return os.path.join(self.archive, self._inside(fullname))
+
+    def _inside(self, fullname: str) -> str:
+        """A file's path in the zip."""
+        return f"{self.prefix}{_name(fullname)}.py"
 
 
 def _name(fullname: str) -> str:

@@ -61,16 +61,13 @@ def converge(
 
 
 def look(
-    params: t.Mapping[str, t.Any],
-    check_mode: bool,
-    notes: _notes.Notes | None = None,
-    paths: _tree.Paths | None = None,
+    params: t.Mapping[str, t.Any], check_mode: bool, notes: _notes.Notes, paths: _tree.Paths
 ) -> dict[str, t.Any] | None:
     """What converge returns, in check mode or where there is nothing to do. None where there is something to do, or where another
     call works on the task. ``paths``: what other looks have found. Raises LxcTaskError, OSError and Interrupted.
     """
     try:
-        with _in_turn(params, check_mode, paths or _tree.Paths()) as (it, _lock):
+        with _in_turn(params, check_mode, paths) as (it, _lock):
             return _looked(it, check_mode, notes)
     except _errors.LockTimeoutError:
         return None

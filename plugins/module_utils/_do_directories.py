@@ -33,7 +33,9 @@ def make_directories(work: _work.Work, step: _steps.MakeDirectories) -> None:
 def refuse_mixed(work: _work.Work, unprivileged: bool) -> None:
     """Raise LxcTaskError where tasks with which this one can't share the alloc have come since the plan was made."""
     place = t.cast(_names.Layout, work.spec.layout)
-    fault = _ids.mixed_fault(place.root, unprivileged, _observe_directories.ids_of_others(place, unprivileged))
+    fault = _ids.mixed_fault(
+        place.root, unprivileged, _observe_directories.ids_of_others(place, unprivileged, _tree.Paths())
+    )
     if fault is not None:
         raise _errors.LxcTaskError(fault)
 

@@ -71,16 +71,19 @@ def observe(
     name = spec.container_name
     directory = _names.aside_directory(spec.lxc_path, name) if seen["restorable"] else containers.directory(name)
     destroys = spec.state == _states.ABSENT or spec.recreate != "never"
-    points = _mounts.read_mount_points() if destroys and os.path.isdir(directory) else ()
     return spec, _observed.Observed(
         **seen,
         snapshots=destroys and _has_snapshots(directory),
-        container_mounts=tuple(_mounts.below(directory, points)) if points else (),
+        container_mounts=_mounts_in(directory) if destroys else (),
         bridge=_bridge(spec, seen["record"]),
         former_secrets=_former_secrets(spec, seen["record"]),
         **_of_cgroup(seen["init"], seen["config"], name),
         **_observe_directories.of_directories(spec, seen["state"], paths),
     )
+
+
+def _mounts_in(directory: str) -> tuple[str, ...]:
+    return tuple(_mounts.below(directory, _mounts.read_mount_points())) if os.path.isdir(directory) else ()
 
 
 def observe_again(

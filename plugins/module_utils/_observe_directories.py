@@ -41,8 +41,10 @@ def of_directories(spec: _spec.TaskSpec, state: str, paths: _tree.Paths) -> dict
         found = paths.lstat(directory)
         if found is None:
             modes[directory] = None
-            way = _there(directory)
-            blocked = blocked or (None if os.path.isdir(way) else way)
+            if directory == place.root:
+                # What leads to it; the others are in one of these.
+                way = _there(directory)
+                blocked = None if os.path.isdir(way) else way
             continue
         if not stat.S_ISDIR(found.st_mode):
             blocked = blocked or directory
@@ -87,7 +89,7 @@ def _ids(spec: _spec.TaskSpec, place: _names.Layout, paths: _tree.Paths) -> dict
     }
     if ids is None or (ids != 0) != bool(spec.options["unprivileged"]):
         # Whom the alloc can't have beside this one has been asked before this one's directories were made.
-        seen["other_tasks"] = ids_of_others(place, bool(spec.options["unprivileged"]))
+        seen["other_tasks"] = ids_of_others(place, bool(spec.options["unprivileged"]), paths)
     if not spec.options["unprivileged"]:
         return seen
     wanted = [it.path for it in _volumes.wanted(spec.options, place.task)]
@@ -128,11 +130,10 @@ def other_tasks(place: _names.Layout) -> list[str]:
     return [entry.name for entry in entries if entry.name not in own and entry.is_dir(follow_symlinks=False)]
 
 
-def ids_of_others(place: _names.Layout, unprivileged: bool) -> dict[str, int]:
+def ids_of_others(place: _names.Layout, unprivileged: bool, paths: _tree.Paths) -> dict[str, int]:
     """The first of the ids that the directories of each other task in the alloc have; 0 is the host's own. None where the alloc's
     own directory has the mode that goes with such a task: then all in it are of its kind, and may be many.
     """
-    paths = _tree.Paths()
     root = paths.lstat(place.root)
     if root is None or stat.S_IMODE(root.st_mode) == dict(place.directories(unprivileged))[place.root]:
         return {}

@@ -89,11 +89,11 @@ def test_what_stands_where_a_directory_must_be(tmp_path: Path, alloc_dir: str, b
 def test_of_an_alloc_that_says_its_kind_no_task_is_looked_at(tmp_path: Path) -> None:
     place = spec(name="web", alloc_id="a", template="busybox", alloc_dir=str(tmp_path)).layout
     assert place is not None
-    assert ids_of_others(place, False) == ids_of_others(place, True) == {}
+    assert ids_of_others(place, False, Paths()) == ids_of_others(place, True, Paths()) == {}
     for name, ids in (("web", 0), ("db", 0), ("new", 1000000)):
         (tmp_path / "a" / name).mkdir(parents=True)
         os.chown(tmp_path / "a" / name, 0, ids)
     others = {"db": 0, "new": 1000000}
     for mode, found in ((0o700, ({}, others)), (0o711, (others, {})), (0o755, (others, others))):
         (tmp_path / "a").chmod(mode)
-        assert (ids_of_others(place, False), ids_of_others(place, True)) == found
+        assert (ids_of_others(place, False, Paths()), ids_of_others(place, True, Paths())) == found
