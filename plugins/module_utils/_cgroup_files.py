@@ -49,17 +49,24 @@ def visible_directory(
 ) -> str | None:
     """The directory that shows this path of the hierarchy with these controllers; None where no mount does."""
     for mount in mounts:
-        if mount.version == _cgroup_mounts.V1 and not (controllers and controllers <= mount.controllers):
-            continue
-        if mount.version == _cgroup_mounts.V2 and controllers:
-            continue
         below = _cgroup_text.below_root(path, mount.root)
-        if below is None:
+        if below is None or not mount.has(controllers):
             continue
         directory = os.path.join(root, mount.mount_point.lstrip("/"), below)
         if os.path.isdir(directory):
             return directory
     return None
+
+
+def own_directories(root: str = "/") -> list[str]:
+    """The directories of this process's own cgroups, in each hierarchy that shows it; that may be the hierarchy's own."""
+    mounts = _cgroup_mounts.read_hierarchies(root)
+    found: list[str] = []
+    for controllers, path in _cgroup_text.parse_membership(read_file(os.path.join(root, "proc/self/cgroup")) or ""):
+        tops = [mount.mount_point for mount in mounts if mount.root == path and mount.has(controllers)]
+        directory = visible_directory(path, controllers, mounts, root)
+        found += [directory] if directory is not None else [os.path.join(root, top.lstrip("/")) for top in tops[:1]]
+    return found
 
 
 def remove_monitor_cgroups(

@@ -23,6 +23,12 @@ class Hierarchy(t.NamedTuple):
     root: str
     mount_point: str
 
+    def has(self, controllers: frozenset[str]) -> bool:
+        """Whether it is the hierarchy of these, or of no controller, as /proc/PID/cgroup has them."""
+        if self.version == V2:
+            return not controllers
+        return bool(controllers) and controllers <= self.controllers
+
 
 @functools.lru_cache(maxsize=1)
 def parse_mountinfo(text: str) -> tuple[Hierarchy, ...]:

@@ -7,18 +7,23 @@ For a start liblxc forks four times, and one of these lives as long as the conta
 all that a module has loaded; and as long as another process has a page, too, writing to it is to copy it. Of a small process that
 is next to nothing, and the monitors are small. lxc-start would be one, but where there is AppArmor, it has a profile that keeps
 the hooks from most mounts.
+
+A start that hangs, or that nobody wants any more, is killed with it; the next one is another's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import select
 import socket
 import subprocess
 import sys
 import typing as t
 
 from ansible_collections.nomadic.lxc.plugins.module_utils import (
+    _cgroup_files,
     _child,
     _signals,
     _starter_program,
@@ -27,14 +32,8 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
 
 # What is told of a start where it was killed, or could not fork.
 ENDED = "the process that starts containers has ended"
-# Seconds for an answer, which comes at once: a process may have been stopped.
-_PATIENCE = 60.0
-# Bytes of an answer, which is a number.
+# Bytes of an answer, which is a digit.
 _LONGEST = 64
-
-
-class _Gone(Exception):
-    """It answers no more."""
 
 
 class _Starter:
@@ -46,16 +45,16 @@ class _Starter:
         # What it and the starts print.
         self._output = os.memfd_create("output")
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._channel.settimeout(_PATIENCE)
-        # The one that was not ended yet; and whether there was any.
-        self._pid: int | None = None
-        self._used = False
         program = os.memfd_create("starter")
         try:
             _tree.write_all(program, _source())
             # Ansible's run_command waits for what it runs.
             self._process = subprocess.Popen(  # pylint: disable=ansible-bad-function
-                [sys.executable, "-I", "-S", "-B", f"/proc/self/fd/{program}", os.path.dirname(_lxc.__file__)],
+                [
+                    *(sys.executable, "-I", "-S", "-B", f"/proc/self/fd/{program}"),
+                    os.path.dirname(_lxc.__file__),
+                    *(os.path.join(directory, "cgroup.procs") for directory in _cgroup_files.own_directories()),
+                ],
                 stdin=theirs.fileno(),
                 stdout=self._output,
                 stderr=self._output,
@@ -75,28 +74,30 @@ class _Starter:
         self._channel.close()
         os.close(self._output)
 
-    def begin(self, fields: t.Iterable[str], kept: t.Sequence[int]) -> int:
-        """Begin a start; returns its pid. Raises _Gone."""
-        if self._pid is not None:
-            self.end()
-        if self._used:
-            os.truncate(self._output, 0)
-            os.lseek(self._output, 0, os.SEEK_SET)
-        self._used = True
-        self._pid = self._ask(b"\0".join(os.fsencode(field) for field in fields), kept)
-        return self._pid
+    def kill(self) -> None:
+        """End it, with the start that it does, or of which it has left something behind."""
+        # Once it was waited for, its number may be another's.
+        if self._process.returncode is None:
+            _child.kill_all(self._process.pid)
+            self._process.wait()
 
-    def end(self) -> int:
-        """The wait status of the start, which is over by now, or by this. Raises _Gone."""
-        self._pid = None
-        return self._ask(b"over")
+    def begin(self, fields: t.Iterable[str], kept: t.Sequence[int]) -> None:
+        """Begin a start."""
+        os.truncate(self._output, 0)
+        os.lseek(self._output, 0, os.SEEK_SET)
+        with contextlib.suppress(OSError):  # one that has ended gives no answer
+            socket.send_fds(self._channel, [b"\0".join(os.fsencode(field) for field in fields)], kept)
 
-    def _ask(self, message: bytes, kept: t.Sequence[int] = ()) -> int:
+    def is_over(self, seconds: float) -> bool:
+        """Whether the start is; waits so long for it."""
+        return bool(select.select([self._channel], (), (), seconds)[0])
+
+    def answer(self) -> bool | None:
+        """Whether the container runs; None if the starter has ended."""
         try:
-            socket.send_fds(self._channel, [message], kept)
-            return int(self._channel.recv(_LONGEST))
+            return bool(int(self._channel.recv(_LONGEST)))
         except (OSError, ValueError):
-            raise _Gone from None
+            return None
 
     def printed(self) -> str:
         """What the last start has printed."""
@@ -146,23 +147,22 @@ def start(
 ) -> _child.Finished:
     """Start a container, see _starter_program.start_container. ``kept``, ``timeout`` and ``hangs``: as of _child.call."""
     starter = _ready()
-    pid: int | None = None
     in_time = False
-    status = 1
+    ok: bool | None = None
     try:
-        try:
-            with _signals.held():
-                pid = starter.begin((lxc_path, name, log_file or "", log_level, spared or ""), kept)
-            in_time = _child.wait(pid, timeout, hangs)
-        finally:
-            # Also when a signal ends our waiting: what was begun must not go on behind the undo.
-            with _signals.held():
-                if pid is not None:
-                    status = starter.end()
-    except _Gone:
-        words = starter.printed()
-        _drop(starter)
-        if pid is not None and not in_time:
-            _starter_program.kill_all(pid)
-        return _child.Finished(ok=False, output=f"{words}\n{ENDED}")
-    return _child.Finished(ok=in_time and status == 0, output=starter.printed(), timed_out=not in_time)
+        with _signals.held():
+            starter.begin((lxc_path, name, log_file or "", log_level, spared or ""), kept)
+        in_time = _child.wait(starter.is_over, timeout, hangs)
+        if in_time:
+            ok = starter.answer()
+    finally:
+        with _signals.held():
+            if ok is None:
+                # Also when a signal ends our waiting: what was begun must not go on behind the undo.
+                starter.kill()
+            words = starter.printed()
+            if ok is None:
+                _drop(starter)
+    if in_time and ok is None:
+        words = f"{words}\n{ENDED}"
+    return _child.Finished(ok=bool(ok), output=words, timed_out=not in_time)

@@ -1,7 +1,7 @@
 # Copyright (c) nomadic.lxc contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a starter does, which is a program of its own, see _starter; and how a child process lives and ends.
+"""What a starter does, which is a program of its own, see _starter; and how a process begins from which others come.
 
 It loads none of our files, and no more of Python's than it must: each fork of a start copies what is in its memory.
 """
@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import typing as t
 
+# Those that end a process, or that Python ignores.
 _SIGNALS = (
     _signal.SIGTERM,
     _signal.SIGINT,
@@ -32,32 +33,72 @@ _MOST_DESCRIPTORS = 8
 
 def main() -> None:
     """Serve requests from standard input, one at a time. A request is the fields of start_container and the descriptors that the
-    start keeps open; the answer is the start's pid. A second message, of any content, ends the start if it is not over, and is
-    answered with its wait status. Signals that end a caller are blocked.
+    start keeps open; the answer is 1 if the container runs, else 0. Between starts signals are ignored: who ends the caller may
+    have an undo start something again.
+
+    The arguments are where the binding is, and the ``cgroup.procs`` of its own cgroups.
     """
-    # What else a terminal sends is not for us.
+    # What a terminal sends is not for us.
     os.setsid()
+    heed(False)
     channel = _socket.socket(fileno=os.dup(0))
     begin_anew((1, 2, channel.fileno()))
     sys.path.append(sys.argv[1])
+    import _lxc  # noqa: F401 # while the caller does something else yet
+
+    homes = list(_opened(sys.argv[2:]))
+
     while True:
         request, ancillary, _flags, _address = channel.recvmsg(_LONGEST, _socket.CMSG_SPACE(4 * _MOST_DESCRIPTORS))
         if not request:
             return
         passed = ancillary[0][2] if ancillary else b""
         kept = [int.from_bytes(passed[place : place + 4], sys.byteorder) for place in range(0, len(passed), 4)]
-        child = os.fork()
-        if child == 0:
-            # If we are killed, our caller must not wait for this one.
-            channel.close()
-            live(start_container, map(os.fsdecode, request.split(b"\0")), kept)
+        for descriptor in kept:
+            os.set_inheritable(descriptor, True)
+        started = _attempt(map(os.fsdecode, request.split(b"\0")))
+        _go_home(homes)
         for descriptor in kept:
             os.close(descriptor)
-        channel.send(b"%d" % child)
-        if not channel.recv(_LONGEST):
-            # Our caller is gone. What was begun goes on, and holds on what it keeps.
-            return
-        channel.send(b"%d" % reap(child))
+        channel.send(b"%d" % started)
+
+
+def _attempt(fields: t.Iterable[str]) -> bool:
+    """Start a container. Its monitor, its hooks and its init hear all signals."""
+    heed(True)
+    try:
+        return start_container(*fields)
+    except Exception as error:  # noqa: BLE001 # pylint: disable=broad-except # the caller is told, whatever it is
+        say(str(error))
+        return False
+    finally:
+        heed(False)
+
+
+def _opened(files: t.Iterable[str]) -> t.Iterator[int]:
+    """Those that can be written: where one can't, liblxc moves nobody either."""
+    for file in files:
+        try:
+            yield os.open(file, os.O_WRONLY | os.O_CLOEXEC)
+        except OSError:
+            pass
+
+
+def _go_home(homes: t.Iterable[int]) -> None:
+    """Leave the monitor's cgroups, to which liblxc moves its caller, too (start.c, transient_pid): they could not be removed."""
+    for home in homes:
+        try:
+            # See cgroups(7): 0 is whoever writes.
+            os.write(home, b"0")
+        except OSError:
+            pass  # that cgroup is being removed
+
+
+def heed(signals: bool) -> None:
+    """Have signals do what they do to a program that cares for none, or have them ignored; none is held."""
+    for number in _SIGNALS:
+        _signal.signal(number, _signal.SIG_DFL if signals else _signal.SIG_IGN)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 
 def begin_anew(kept: t.Iterable[int]) -> None:
@@ -77,43 +118,6 @@ def begin_anew(kept: t.Iterable[int]) -> None:
                 pass  # that of the list itself
 
 
-def live(function: t.Callable[..., bool], arguments: t.Iterable[str], kept: t.Iterable[int]) -> t.NoReturn:
-    """Be a process that does this, in a session of its own, and hears all signals. ``kept``: descriptors that the programs it runs
-    have, too.
-    """
-    code = 2
-    try:
-        os.setsid()
-        for number in _SIGNALS:
-            _signal.signal(number, _signal.SIG_DFL)
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
-        for descriptor in kept:
-            os.set_inheritable(descriptor, True)
-        code = 0 if function(*arguments) else 1
-    except BaseException as error:  # noqa: BLE001 - nothing may return into the parent's code
-        os.write(2, f"{error}\n".encode(errors="replace"))
-    finally:
-        os._exit(code)
-
-
-def reap(child: int) -> int:
-    """The wait status of a process that lives as live does, and is over: by now, or by this."""
-    ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    # One that somebody killed has left behind what it started. Until it is waited for, its number is nobody else's.
-    if ended is None or ended.si_code != os.CLD_EXITED:
-        kill_all(child)
-    return os.waitpid(child, 0)[1]
-
-
-def kill_all(child: int) -> None:
-    """Kill a process that lives as live does, with its session, also where it has not come to that yet."""
-    for kill in (os.killpg, os.kill):
-        try:
-            kill(child, _signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-
-
 def start_container(lxc_path: str, name: str, log_file: str, log_level: str, spared: str) -> bool:
     """Start a container, with its log in the file, or where its configuration has it; on the output is why it can't be.
 
@@ -124,19 +128,20 @@ def start_container(lxc_path: str, name: str, log_file: str, log_level: str, spa
     container = _lxc.Container(name, lxc_path)
     own = "" if log_file else container.get_config_item("lxc.log.file")
     # Of one that has no log its words are wanted all the same if it fails.
-    log = log_file or own or f"/proc/self/fd/{os.memfd_create('log')}"
-    offset = os.path.getsize(log) if os.path.exists(log) else 0
-    if not own:
-        if not container.set_config_item("lxc.log.file", log):
-            say(f"liblxc can't write its log to {log}")
-            return False
-        container.set_config_item("lxc.log.level", log_level)
-    if spared:
-        _leave_out(container, "lxc.hook.pre-start", spared)
-    started = bool(container.start(False, True, True))
-    if not started:
-        say(errors_in(log, offset))
-    return started
+    with open(os.memfd_create("log"), "rb") as memory:
+        log = log_file or own or f"/proc/self/fd/{memory.fileno()}"
+        offset = os.path.getsize(log) if os.path.exists(log) else 0
+        if not own:
+            if not container.set_config_item("lxc.log.file", log):
+                say(f"liblxc can't write its log to {log}")
+                return False
+            container.set_config_item("lxc.log.level", log_level)
+        if spared:
+            _leave_out(container, "lxc.hook.pre-start", spared)
+        started = bool(container.start(False, True, True))
+        if not started:
+            say(errors_in(log, offset))
+        return started
 
 
 def _leave_out(container: t.Any, key: str, value: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.nomadic.lxc.plugins.module_utils import _cgroup
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup import Cgroup
-from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_files import remove_monitor_cgroups
+from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_files import own_directories, remove_monitor_cgroups
 from ansible_collections.nomadic.lxc.plugins.module_utils._cgroup_mounts import (
     V1,
     V2,
@@ -753,3 +753,39 @@ def test_a_directory_of_ones_own_is_searched_too(tmp_path: Path) -> None:
 def test_without_mounts_nothing_is_removed(tmp_path: Path) -> None:
     root = tree(tmp_path, "", MEMORY_V1)
     assert remove_monitor_cgroups("web", lambda _name: False, root=root) == []
+
+
+# ---- one's own -----------------------------------------------------------------------------------------------------
+
+
+def test_ones_own_cgroups(tmp_path: Path) -> None:
+    """Also where they are the top of what is mounted; none where nothing shows them."""
+    mountinfo = (
+        "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n"
+        "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
+        "33 31 0:30 /docker/ab /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+        "34 31 0:31 /docker/ab /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"
+        "35 31 0:32 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n"
+        "36 31 0:33 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"
+    )
+    own = (
+        "7:freezer:/docker/ab\n5:name=systemd:/docker/ab\n4:pids:/docker/cd\n3:memory:/docker/ab\n"
+        "2:cpu,cpuacct:/docker/ab\n0::/\n"
+    )
+    for file, text in (("cgroup", own), ("mountinfo", mountinfo)):
+        path = tmp_path / "proc/self" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="ascii")
+    for directory in ("cpu,cpuacct/docker/ab", "systemd/docker/ab", "memory", "unified"):
+        (tmp_path / "sys/fs/cgroup" / directory).mkdir(parents=True)
+    assert own_directories(str(tmp_path)) == [
+        f"{tmp_path}/sys/fs/cgroup/{directory}"
+        for directory in ("systemd/docker/ab", "memory", "cpu,cpuacct/docker/ab", "unified")
+    ]
+
+
+def test_this_process_is_in_its_own_cgroups() -> None:
+    found = own_directories()
+    assert found
+    for directory in found:
+        assert str(os.getpid()) in (Path(directory) / "cgroup.procs").read_text().split()

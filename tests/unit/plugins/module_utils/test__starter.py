@@ -71,10 +71,13 @@ class Hooked:
     def __init__(self, place: Path, script: str) -> None:
         self.place, self.log = place, place / "log"
         (place / "web").mkdir(exist_ok=True)
-        command = f"sh -c {shlex.quote(f'{script}; exit 1')}"
-        config = f"lxc.uts.name = web\nlxc.net.0.type = empty\nlxc.hook.pre-start = {command}\n"
-        (place / "web" / "config").write_text(config, encoding="utf-8")
-        self.command = command
+        self.command = f"sh -c {shlex.quote(f'{script}; exit 1')}"
+        self.config(f"lxc.hook.pre-start = {self.command}\n")
+
+    def config(self, lines: str) -> None:
+        """Have these lines, and those that all have."""
+        text = f"lxc.uts.name = web\nlxc.net.0.type = empty\n{lines}"
+        (self.place / "web" / "config").write_text(text, encoding="utf-8")
 
     def start(
         self,
@@ -148,12 +151,23 @@ def test_a_hook_is_spared(tmp_path: Path) -> None:
 
 
 def test_one_starter_starts_all(tmp_path: Path) -> None:
+    """And keeps nothing of one for the next: no descriptor, no log, no word."""
     hooked = Hooked(tmp_path, "echo $PPID")
     _starter.expect()
     first = starter()
-    assert [hooked.start().ok for _turn in range(3)] == [False] * 3
+
+    def started(**options: t.Any) -> int:
+        assert not hooked.start(**options).ok
+        return len(os.listdir(f"/proc/{first}/fd"))
+
+    assert len({started(), started(log_file=None), started(kept=[0, 1]), started(log_file="/proc/nowhere/log")}) == 1
     assert starter() == first
     assert children(first) == []
+    said = hooked.start().output
+    assert said == hooked.start().output
+    logged = hooked.log.read_text()
+    hooked.start(log_file=f"{tmp_path}/other")
+    assert hooked.log.read_text() == logged
 
 
 def forked(work: t.Callable[[], t.Any]) -> int:
@@ -214,12 +228,16 @@ def test_after_the_timeout_it_is_ended(tmp_path: Path) -> None:
     start = time.monotonic()
     done = hooked.start(timeout=1.0)
     assert (done.ok, done.timed_out) == (False, True)
+    assert _starter.ENDED not in done.output
     assert 1.0 <= time.monotonic() - start < 10
-    assert children(starter()) == []
+    assert children() == []
+    # And the next is told what it asked for.
+    assert "already running" in hooked.start(at_once=True).output
 
 
 def test_one_that_hangs_is_ended(tmp_path: Path) -> None:
     assert Hooked(tmp_path, "sleep 60").start(hangs=lambda: True).timed_out
+    assert children() == []
 
 
 def later(script: str) -> subprocess.Popen[bytes]:
@@ -233,7 +251,8 @@ def test_a_signal_ends_the_wait_and_the_start(tmp_path: Path) -> None:
     kill = later(f"until [ -e {begun} ]; do sleep 0.05; done; kill -TERM {os.getpid()}")
     with kill, pytest.raises(_signals.Interrupted), _signals.interruptible():
         hooked.start()
-    assert children(starter()) == []
+    kill.wait()
+    assert children() == []
     # And the next is told what it asked for: the monitor of the first is still there.
     assert "already running" in hooked.start(at_once=True).output
 
@@ -243,20 +262,23 @@ def test_a_signal_while_it_begins_ends_it_too(tmp_path: Path) -> None:
     hooked = Hooked(tmp_path, "sleep 60")
     _starter.expect()
     os.kill(starter(), signal.SIGSTOP)
-    kill = later(f"sleep 0.5; kill -TERM {os.getpid()}; sleep 0.5; kill -CONT {starter()}")
+    kill = later(f"sleep 0.5; kill -TERM {os.getpid()}")
     with kill, pytest.raises(_signals.Interrupted), _signals.interruptible():
         hooked.start()
-    assert children(starter()) == []
-    assert not hooked.start(timeout=2.0, at_once=True).ok
-    assert children(starter()) == []
+    kill.wait()
+    assert children() == []
+    assert _monitor.find(str(tmp_path), "web") is None
+    # It is the next one's that is waited for.
+    assert hooked.start(timeout=2.0, at_once=True).timed_out
+    assert children() == []
 
 
 def test_what_ends_its_caller_does_not_end_it(tmp_path: Path) -> None:
-    """A signal to all of a control group, or by a terminal: an undo may have to start something again."""
+    """A signal to all of a control group, or by a terminal: an undo may have to start something again. Nor does it come later."""
     hooked = Hooked(tmp_path, "true")
     _starter.expect()
     first = starter()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         os.kill(first, number)
         assert "pre-start" in hooked.start().output
     assert starter() == first
@@ -282,6 +304,7 @@ def test_one_that_is_killed_during_a_start_is_told(tmp_path: Path) -> None:
         done = hooked.start(timeout=3.0)
     assert not done.ok
     assert _starter.ENDED in done.output
+    assert not done.timed_out
     assert time.monotonic() - begin < 20
     # What it had begun has ended, but for the monitor, and another starts what comes.
     assert "already running" in hooked.start(at_once=True).output
@@ -321,6 +344,23 @@ def test_a_start_that_outlives_its_caller_holds_the_lock(tmp_path: Path) -> None
     with _lock.held(lock, "x", wait=20):
         pass
     assert not os.path.exists(lock)
+
+
+def test_it_does_not_stay_in_the_monitors_cgroups(tmp_path: Path) -> None:
+    """Where liblxc moves it: nobody could remove them when the container ends."""
+    hooked = Hooked(tmp_path, "true")
+    _starter.expect()
+    mine = Path(f"/proc/{starter()}/cgroup")
+    own = mine.read_text()
+    (tmp_path / "web" / "rootfs").mkdir()
+    hooked.config(
+        f"lxc.rootfs.path = dir:{tmp_path}/web/rootfs\n"
+        # By then they are made.
+        f"lxc.hook.start-host = sh -c {shlex.quote(f'cat {mine} >{tmp_path}/meanwhile; exit 1')}\n"
+    )
+    assert "start-host" in hooked.start().output
+    assert "/lxc.monitor.web" in (tmp_path / "meanwhile").read_text()
+    assert mine.read_text() == own == Path("/proc/self/cgroup").read_text()
 
 
 def test_its_process_is_small() -> None:
