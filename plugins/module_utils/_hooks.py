@@ -4,7 +4,7 @@
 """LXC hooks of ours: the tmpfs for secrets before a start, and what the kernel knew at a task's end.
 
 They are commands in the configuration, so that they run whoever starts or stops the container; liblxc runs each by a
-shell and appends words of its own, which become the inner shell's unused arguments. See lxc.container.conf(5), HOOKS.
+shell, with ``exec`` before it and words of its own behind it. See lxc.container.conf(5), HOOKS.
 """
 
 from __future__ import annotations
@@ -15,8 +15,14 @@ import shlex
 from ansible_collections.nomadic.lxc.plugins.module_utils import _kept, _mounts
 
 
-def _command(script: str) -> str:
+def _by_another_shell(script: str) -> str:
+    """The words are its unused arguments."""
     return f"/bin/sh -c {shlex.quote(script)}"
+
+
+def _by_this_shell(script: str) -> str:
+    """Another one would take as long as all that it does: ``exec`` with nothing but a redirection leaves this one, see sh(1p)."""
+    return f"</dev/null; {script}; :"
 
 
 # Distributions confine lxc-start by an AppArmor profile that lets it mount in few places, and change to "unconfined": see
@@ -27,28 +33,27 @@ _UNCONFINED = "{ echo exec unconfined >/proc/self/attr/apparmor/exec; } 2>/dev/n
 def secrets_hook(secrets: str, owner: int) -> str:
     """Before a start: put the tmpfs there; no tmpfs, no start. ``owner``: the id of the task's root on the host."""
     place = shlex.quote(secrets)
-    return _command(
+    return _by_another_shell(
         f"mountpoint -q {place} || {{ {_UNCONFINED};"
         f" exec mount -t tmpfs -o nosuid,nodev,noexec,{_mounts.secrets_options(owner)} tmpfs {place}; }}"
     )
 
 
 def _only_for(directory: str) -> str:
-    """A copy of the container brings our lines along, but what is kept here is not of it: liblxc tells the name, as a variable
-    always, and as its first word where ``lxc.hook.version`` is 0.
-    """
-    return f'[ "${{LXC_NAME:-$0}}" = {shlex.quote(os.path.basename(directory))} ] || exit 0;'
+    """A copy of the container brings our lines along, but what is kept here is not of it."""
+    return f'[ "$LXC_NAME" = {shlex.quote(os.path.basename(directory))} ] || exit 0;'
 
 
 def run_hook(directory: str) -> str:
     """At a start: keep who the init is (pid, start time in ticks, boot: see proc(5)), and its cgroups while it is still in
-    the container's own.
+    the container's own, as far as to that of its memory: a shell reads byte by byte.
     """
     file = shlex.quote(os.path.join(directory, _kept.RUN_FILE))
-    return _command(
+    return _by_this_shell(
         f"{_only_for(directory)} {{ read -r boot </proc/sys/kernel/random/boot_id; read -r stat </proc/$LXC_PID/stat;"
         ' set -- ${stat##*) }; shift 19; echo "$LXC_PID $1 $boot";'
-        f' while read -r line; do echo "$line"; done </proc/$LXC_PID/cgroup; }} >{file} || :'
+        ' while read -r line; do echo "$line"; case $line in *[:,]memory[:,]*) break; esac; done </proc/$LXC_PID/cgroup; }'
+        f" >{file}"
     )
 
 
@@ -61,7 +66,7 @@ def exit_hook(directory: str) -> str:
     reads all or nothing.
     """
     run, file = (shlex.quote(os.path.join(directory, name)) for name in (_kept.RUN_FILE, _kept.EXIT_FILE))
-    return _command(
+    return _by_this_shell(
         f"{_only_for(directory)} old= new=; {{"
         " read -r init;"
         ' while IFS=: read -r _ names path; do case ",$names," in *,memory,*) old=$path;; ,,) new=$path;; esac; done;'
