@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import typing as t
@@ -76,15 +77,21 @@ def start_hint(words: str, memory_mb: int | None, pty_max: str) -> str | None:
 
 
 def note_init(work: _work.Work) -> None:
-    """Keep in the record which process the task's init is: another network namespace can't ask liblxc."""
+    """Keep which process the task's init is, since another network namespace can't ask liblxc, and that a start of ours made it."""
     if work.record is not None:
-        # Our hook at the start has kept it; if not, liblxc knows.
-        init = _kept.read_run(work.directory)
-        if not _proc.alive(init):
-            pid = work.runtime.state(work.name)[1]
-            init = _proc.identify(pid) if pid > 0 else None
         nothing: dict[str, t.Any] = {"pending": (), "pending_init": None, "pending_monitor": None, "running": {}}
-        work.write_record(work.record._replace(init=init, **nothing))
+        record = work.record._replace(**nothing)
+        # Our hook at the start has kept it; if not, liblxc knows.
+        if _proc.alive(_kept.read_run(work.directory)):
+            _tree.append(os.path.join(work.directory, _kept.RUN_FILE), _kept.OURS)
+        else:
+            # What it has kept of a former start would be taken for this one.
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(work.directory, _kept.RUN_FILE))
+            pid = work.runtime.state(work.name)[1]
+            record = record._replace(init=_proc.identify(pid) if pid > 0 else None)
+        if record != work.record:
+            work.write_record(record)
 
 
 def end(work: _work.Work) -> None:

@@ -13,6 +13,8 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import _names, _proc, 
 # In the container's own directory: the init and the cgroups of the run that began last; the end that came last.
 RUN_FILE = "nomadic-lxc.run"
 EXIT_FILE = "nomadic-lxc.exit"
+# The last line of a run that a start of ours began; for our hook at the end it is a cgroup of no controller that it asks for.
+OURS = "0:nomadic.lxc:\n"
 
 
 class Ended(t.NamedTuple):
@@ -46,9 +48,14 @@ def read_record(path: str) -> _record.Record | None:
 
 
 def own_record(lxc_path: str, name: str) -> _record.Record | None:
-    """A container's record; None also for one that a copy of another container has brought along: it says whose it is."""
+    """A container's record, with its init; None also for one that a copy of another container has brought along: it says whose
+    it is.
+    """
     record = read_record(record_file(lxc_path, name))
-    return record if record is not None and _names.container_name(record.name, record.alloc_id) == name else None
+    if record is None or _names.container_name(record.name, record.alloc_id) != name:
+        return None
+    run = _tree.read_text(os.path.join(lxc_path, name, RUN_FILE)) or ""
+    return record._replace(init=parse_run(run)) if run.endswith(OURS) else record
 
 
 def read_run(directory: str) -> _proc.InitId | None:

@@ -97,12 +97,13 @@ def observe_again(
         return seen._replace(config=_config(directory))
     if started:
         record = _kept.own_record(spec.lxc_path, spec.container_name)
-        if record is not None and _proc.alive(record.init):
+        init = None if record is None else _kept.runs_elsewhere(directory, record)
+        if init is not None:
             # liblxc has just said that it runs.
             return seen._replace(
                 state=_states.RUNNING,
                 record=record,
-                init=record.init,
+                init=init,
                 ended=None,
                 unloadable=None,
                 config=_config(directory),

@@ -22,12 +22,12 @@ _NEEDED = (("kill_timeout", int), ("alloc_dir", str))
 class Record(t.NamedTuple):
     """``options``: the declaration as it was applied (of the environment only the names). ``lines``: each option's lines of
     the configuration (of the environment only digests). ``base``: the template's own lines of keys that we have lines of
-    too. ``init``: the task's first process, as the last start of ours made it. ``pending``: options that ``pending_init``
-    lacks until the next start; ``running``: the lines that it has instead, of each option where they are others (null:
-    nobody knows which), and ``pending_monitor`` its monitor, which stays at a reboot from inside. ``stop_asked``: the init
-    that a call of ours last asked to end. ``shifted``: the first of an unprivileged task's ids, if the files of its root file
-    system have them, else 0; ``shifting``: not all have, since a run was cut off. ``image``: the build of the image that the
-    container was cloned from.
+    too. ``init``: the task's first process, as the last start of ours made it, where our hook has not kept it. ``pending``:
+    options that ``pending_init`` lacks until the next start; ``running``: the lines that it has instead, of each option where
+    they are others (null: nobody knows which), and ``pending_monitor`` its monitor, which stays at a reboot from inside.
+    ``stop_asked``: the init that a call of ours last asked to end. ``shifted``: the first of an unprivileged task's ids, if the
+    files of its root file system have them, else 0; ``shifting``: not all have, since a run was cut off. ``image``: the build of
+    the image that the container was cloned from.
     """
 
     name: str

@@ -56,6 +56,15 @@ def write_atomically(path: str, text: str, mode: int = 0o600, draft: str | None 
         raise
 
 
+def append(path: str, text: str) -> None:
+    """Write behind what a file has. Raises OSError, where there is none, too."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        write_all(descriptor, text)
+    finally:
+        os.close(descriptor)
+
+
 def write_all(descriptor: int, text: str) -> None:
     """Write a text to an open file. Raises OSError."""
     left = memoryview(text.encode("utf-8", "surrogateescape"))

@@ -15,6 +15,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import _kept
 from ansible_collections.nomadic.lxc.plugins.module_utils._hooks import exit_hook, run_hook
 from ansible_collections.nomadic.lxc.plugins.module_utils._kept import (
     EXIT_FILE,
+    OURS,
     RUN_FILE,
     Ended,
     parse_exit,
@@ -118,26 +119,28 @@ def test_the_name_is_told_without_words_where_the_hooks_version_is_1(home: Path,
 
 
 @pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("mark", ["", OURS])
 @pytest.mark.parametrize(("kills", "hits"), [((0, 0), 0), ((1, 0), 42), ((1, 2), 3), ((1, 0), 0)])
-def test_the_end_on_v1(home: Path, tmp_path: Path, shell: str, kills: tuple[int, int], hits: int) -> None:
+def test_the_end_on_v1(home: Path, tmp_path: Path, shell: str, mark: str, kills: tuple[int, int], hits: int) -> None:
     control = "oom_kill_disable 0\nunder_oom 0\noom_kill {}\n"
     top = tmp_path / "memory/lxc.payload.web"
     write(top, memory__oom_control=control.format(kills[0]), memory__failcnt=f"{hits}\n")
     write(top / "system.slice", memory__oom_control=control.format(kills[1]), memory__failcnt="99\n")
-    (home / RUN_FILE).write_text(f"{FIRST}\n{V1_PATHS}", encoding="ascii")
+    (home / RUN_FILE).write_text(f"{FIRST}\n{V1_PATHS}{mark}", encoding="ascii")
     assert ended(home, shell, tmp_path) == Ended(INIT, False, sum(kills), hits)
 
 
 @pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("mark", ["", OURS])
 @pytest.mark.parametrize("mount", ["", "unified"])
 @pytest.mark.parametrize(("kills", "hits"), [(0, 0), (2, 1), (2, 0)])
-def test_the_end_on_v2(home: Path, tmp_path: Path, shell: str, mount: str, kills: int, hits: int) -> None:
+def test_the_end_on_v2(home: Path, tmp_path: Path, shell: str, mark: str, mount: str, kills: int, hits: int) -> None:
     write(
         tmp_path / mount / "lxc.payload.web",
         memory__events=f"low 0\nhigh 0\nmax 7\noom 9\noom_kill {kills}\noom_group_kill 0\n",
         memory__events__local=f"low 0\nhigh 0\nmax 7\noom {hits}\noom_kill 0\n",
     )
-    (home / RUN_FILE).write_text(f"{FIRST}\n{V2_PATHS}", encoding="ascii")
+    (home / RUN_FILE).write_text(f"{FIRST}\n{V2_PATHS}{mark}", encoding="ascii")
     assert ended(home, shell, tmp_path, "reboot") == Ended(INIT, True, kills, hits)
 
 
