@@ -183,8 +183,7 @@ def clone(manifest: _image.Manifest, lxc_path: str, name: str) -> str:
     """Make a container, whose directory is there, a clone of an image that is held; returns its configuration."""
     image, directory = _images.directory_of(lxc_path, manifest.id), os.path.join(lxc_path, name)
     lower, delta = os.path.join(image, "rootfs"), _image.delta_of(directory)
-    os.makedirs(os.path.join(directory, "rootfs"), exist_ok=True)
-    os.makedirs(os.path.dirname(delta), exist_ok=True)
+    os.mkdir(os.path.dirname(delta))
     # The root directory of an overlay is the upper one.
     _copy_directory(lower, delta)
     for path in manifest.named:
