@@ -30,7 +30,6 @@ class Hierarchy(t.NamedTuple):
         return bool(controllers) and controllers <= self.controllers
 
 
-@functools.lru_cache(maxsize=1)
 def parse_mountinfo(text: str) -> tuple[Hierarchy, ...]:
     """The cgroup mounts in ``/proc/self/mountinfo``. See proc(5): the optional fields end at a single hyphen."""
     hierarchies: list[Hierarchy] = []
@@ -62,12 +61,18 @@ def memory_generation(hierarchies: t.Sequence[Hierarchy]) -> int | None:
 
 def read_hierarchies(root: str = "/") -> tuple[Hierarchy, ...]:
     """The cgroup mounts that this process sees. ``root``: of a tree that stands for the host's, in tests."""
+    if root == "/":
+        return _own_hierarchies()
     try:
-        return parse_mountinfo(
-            _mounts.read_mountinfo() if root == "/" else _tree.read(os.path.join(root, "proc/self/mountinfo"))
-        )
+        return parse_mountinfo(_tree.read(os.path.join(root, "proc/self/mountinfo")))
     except FileNotFoundError:
         return ()
+
+
+@functools.cache
+def _own_hierarchies() -> tuple[Hierarchy, ...]:
+    """Other mounts come with each task that a call makes; these stay."""
+    return parse_mountinfo(_mounts.read_mountinfo())
 
 
 def read_controllers(hierarchies: t.Sequence[Hierarchy]) -> frozenset[str] | None:

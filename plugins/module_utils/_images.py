@@ -57,12 +57,12 @@ def digest(directory: str) -> str:
     A directory's own time is left out: what changes it is seen in its names.
     """
     found = hashlib.sha256()
-    pending = [directory]
+    pending, beneath = [directory], os.path.join(directory, "")
     while pending:
         place = pending.pop()
         for entry in sorted(os.scandir(place), key=lambda entry: entry.name):
             about = entry.stat(follow_symlinks=False)
-            words = [os.path.relpath(entry.path, directory), about.st_mode, about.st_uid, about.st_gid, about.st_rdev]
+            words = [entry.path.removeprefix(beneath), about.st_mode, about.st_uid, about.st_gid, about.st_rdev]
             if stat.S_ISDIR(about.st_mode):
                 pending.append(entry.path)
             else:
