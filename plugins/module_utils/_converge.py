@@ -27,6 +27,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _steps,
     _tree,
     _view,
+    _waits,
 )
 
 # What a call in check mode notes of images: the directory of a container that would not stand on its image any more, and the
@@ -46,14 +47,16 @@ class _Planned(t.NamedTuple):
 def converge(
     params: t.Mapping[str, t.Any],
     check_mode: bool,
-    idle: t.Callable[[], t.ContextManager[None]] = contextlib.nullcontext,
+    waits: _waits.Waits = _waits.ALONE,
     notes: _notes.Notes | None = None,
 ) -> dict[str, t.Any]:
-    """One call on one task, from its parameters to its result. ``idle``, ``notes``: see Runtime. Raises LxcTaskError."""
+    """One call on one task, from its parameters to its result. ``waits``, ``notes``: see Runtime. Raises LxcTaskError;
+    LockTimeoutError where another call works on the task for too long.
+    """
     try:
-        with _signals.interruptible(), _in_turn(params, check_mode) as (it, lock):
+        with _signals.interruptible(), _in_turn(params, check_mode, waits.turn) as (it, lock):
             found = _looked(it, check_mode, notes)
-            return _applied(it, lock, idle, notes) if found is None else found
+            return _applied(it, lock, waits, notes) if found is None else found
     except _signals.Interrupted as error:
         raise _errors.LxcTaskError(f"{error}, when no step was under way: nothing is half done") from error
     except OSError as error:
@@ -67,7 +70,7 @@ def look(
     call works on the task. ``paths``: what other looks have found. Raises LxcTaskError, OSError and Interrupted.
     """
     try:
-        with _in_turn(params, check_mode, paths) as (it, _lock):
+        with _in_turn(params, check_mode, 0.0, paths) as (it, _lock):
             return _looked(it, check_mode, notes)
     except _errors.LockTimeoutError:
         return None
@@ -75,10 +78,10 @@ def look(
 
 @contextlib.contextmanager
 def _in_turn(
-    params: t.Mapping[str, t.Any], check_mode: bool, paths: _tree.Paths | None = None
+    params: t.Mapping[str, t.Any], check_mode: bool, turn: float | None, paths: _tree.Paths | None = None
 ) -> t.Iterator[tuple[_Planned, int | None]]:
-    """What is to be done, with the descriptor of the lock under which it may be; in check mode there is none. ``paths``: of a look,
-    which waits for no other call.
+    """What is to be done, with the descriptor of the lock under which it may be; in check mode there is none. ``turn``:
+    see Waits. ``paths``: of a look.
     """
     spec, faults = _spec.parse_task(params, _liblxc.default_lxc_path())
     if spec is None:
@@ -86,9 +89,8 @@ def _in_turn(
     lock: t.ContextManager[int | None] = contextlib.nullcontext()
     if not check_mode and not faults:
         file = _lock.lock_file("task", spec.container_name, spec.lxc_path)
-        wait = None if paths is None else 0.0
         # A look has no children.
-        lock = _lock.held(file, f"container {spec.container_name}", wait, inherited=paths is None)
+        lock = _lock.held(file, f"container {spec.container_name}", turn, inherited=paths is None)
     with lock as descriptor:
         spec, seen = _observe.observe(spec, _loading.Loading(spec.lxc_path), paths or _tree.Paths())
         declared = None
@@ -113,15 +115,13 @@ def _looked(it: _Planned, check_mode: bool, notes: _notes.Notes | None) -> dict[
     return _result(it, it.seen, outcome, check_mode)
 
 
-def _applied(
-    it: _Planned, lock: int | None, idle: t.Callable[[], t.ContextManager[None]], notes: _notes.Notes | None
-) -> dict[str, t.Any]:
+def _applied(it: _Planned, lock: int | None, waits: _waits.Waits, notes: _notes.Notes | None) -> dict[str, t.Any]:
     """The result of the doing."""
     # Loaded where there is something to do: a call that changes nothing is as quick as a look.
     from ansible_collections.nomadic.lxc.plugins.module_utils import _apply, _runtime
 
     spec, seen, plan = it
-    runtime = _runtime.Runtime(spec.lxc_path, lock, spec.options["environment"].values(), idle, notes)
+    runtime = _runtime.Runtime(spec.lxc_path, lock, spec.options["environment"].values(), waits, notes)
     if plan.starts:
         runtime.expect_start()
     outcome = _apply.apply(plan.steps, spec, seen, runtime)

@@ -21,6 +21,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _names,
     _notes,
     _tree,
+    _waits,
 )
 
 # A host's log is told how far a call is, at most so often: seconds.
@@ -40,8 +41,8 @@ def converge_group(params: _group.Params, check_mode: bool, log: t.Callable[[str
     results: list[dict[str, t.Any]] = [{} for _row in rows]
     notes = _notes.Notes()
 
-    def job(number: int, idle: _jobs.Idle) -> dict[str, t.Any]:
-        return _one(rows[number], check_mode, idle, notes)
+    def job(number: int, waits: _waits.Waits) -> dict[str, t.Any]:
+        return _one(rows[number], check_mode, waits, notes)
 
     def done(number: int, result: t.Any) -> None:
         if isinstance(result, _jobs.Lost):
@@ -87,12 +88,20 @@ def _look(row: _group.Row, check_mode: bool, notes: _notes.Notes, paths: _tree.P
     return None if result is None else _row_of(result)
 
 
-def _one(row: _group.Row, check_mode: bool, idle: _jobs.Idle, notes: _notes.Notes) -> dict[str, t.Any]:
+def _one(row: _group.Row, check_mode: bool, waits: _waits.Waits, notes: _notes.Notes) -> dict[str, t.Any]:
     """What a call of lxc_task returns, or its error."""
     try:
-        return _row_of(_converge.converge(row.params, check_mode, idle, notes))
+        return _row_of(_converge.converge(row.params, check_mode, waits, notes))
+    except _errors.LockTimeoutError as error:
+        if waits.turn == 0:
+            raise _jobs.Later from error
+        return _failed(error)
     except _errors.LxcTaskError as error:
-        return {"error": str(error), "errors": [str(it) for it in error.errors]}
+        return _failed(error)
+
+
+def _failed(error: _errors.LxcTaskError) -> dict[str, t.Any]:
+    return {"error": str(error), "errors": [str(it) for it in error.errors]}
 
 
 def _row_of(result: dict[str, t.Any]) -> dict[str, t.Any]:

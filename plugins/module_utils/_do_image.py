@@ -24,11 +24,14 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _states,
     _tree,
     _volumes,
+    _waits,
     _work,
 )
 
 # Seconds: a distribution may come over a slow line.
 WAIT = 1800.0
+# For those who only look.
+_MOMENT = 0.01
 # Nobody but root has business with an image; what is inside has modes of its own.
 _DIRECTORY_MODE = 0o700
 _IMAGE_MODE = 0o500
@@ -37,9 +40,11 @@ _NAMED_IN = "etc"
 _LONGEST = 65536
 
 
-def _lock_of(lxc_path: str, image: str, shared: bool = False, wait: float = WAIT) -> t.ContextManager[int]:
-    directory = _image.images_directory(lxc_path)
-    return _lock.held(_lock.lock_file("image", image, directory), f"the image {image}", wait, shared)
+def _lock_of(
+    lxc_path: str, image: str, shared: bool = False, wait: float = WAIT, waits: _waits.Waits = _waits.ALONE
+) -> t.ContextManager[int]:
+    file = _lock.lock_file("image", image, _image.images_directory(lxc_path))
+    return _lock.held(file, f"the image {image}", wait, shared, pause=waits.pause)
 
 
 def ensure(recipe: _image.Recipe, runtime: _runtime.Runtime) -> str | None:
@@ -47,27 +52,40 @@ def ensure(recipe: _image.Recipe, runtime: _runtime.Runtime) -> str | None:
 
     A template that has failed for another task of the same call is not run again: it would fail as long once more.
     """
+    while True:
+        # Who builds it is waited for, but not those who clone it.
+        with _lock_of(runtime.lxc_path, recipe.id, shared=True, waits=runtime.waits):
+            if _images.sound(runtime.lxc_path, recipe.id) is not None:
+                return None
+        try:
+            with _lock_of(runtime.lxc_path, recipe.id, wait=_MOMENT) as lock:
+                return _built(recipe, runtime, lock)
+        except _errors.LockTimeoutError:
+            continue  # another one builds it
+
+
+def _built(recipe: _image.Recipe, runtime: _runtime.Runtime, lock: int) -> str | None:
+    # Others may have had it since.
+    if _images.sound(runtime.lxc_path, recipe.id) is not None:
+        return None
     # All that the template is told, and not only what makes another image of it.
     attempt = json.dumps([recipe.id, recipe.default_config, *recipe.arguments])
-    with _lock_of(runtime.lxc_path, recipe.id) as lock:
-        if _images.sound(runtime.lxc_path, recipe.id) is not None:
-            return None
-        failed = None if runtime.notes is None else runtime.notes.of(attempt)
-        if failed is not None:
-            raise _errors.LxcTaskError(f"for another task of this call {failed}")
-        try:
-            return _build(recipe, runtime, lock)
-        except _liblxc.RuntimeFailure as failure:
-            if runtime.notes is not None:
-                runtime.notes.note(attempt, str(failure))
-            raise
+    failed = None if runtime.notes is None else runtime.notes.of(attempt)
+    if failed is not None:
+        raise _errors.LxcTaskError(f"for another task of this call {failed}")
+    try:
+        return _build(recipe, runtime, lock)
+    except _liblxc.RuntimeFailure as failure:
+        if runtime.notes is not None:
+            runtime.notes.note(attempt, str(failure))
+        raise
 
 
 @contextlib.contextmanager
 def held(recipe: _image.Recipe, runtime: _runtime.Runtime) -> t.Iterator[_image.Manifest]:
     """Keep a sound image from being removed or built again meanwhile."""
     while True:
-        with _lock_of(runtime.lxc_path, recipe.id, shared=True):
+        with _lock_of(runtime.lxc_path, recipe.id, shared=True, waits=runtime.waits):
             manifest = _images.sound(runtime.lxc_path, recipe.id)
             if manifest is not None:
                 yield manifest
@@ -255,7 +273,7 @@ def prune(lxc_path: str) -> list[str]:
     for name in unused(lxc_path):
         image = name.partition(".")[0]
         # What another call builds or clones at this moment is not unused.
-        with contextlib.suppress(_errors.LockTimeoutError), _lock_of(lxc_path, image, wait=0):
+        with contextlib.suppress(_errors.LockTimeoutError), _lock_of(lxc_path, image, wait=_MOMENT):
             # Somebody may have cloned it since.
             if name in unused(lxc_path):
                 _remove(_images.directory_of(lxc_path, name))

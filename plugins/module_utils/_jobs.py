@@ -9,11 +9,9 @@ import collections
 import os
 import typing as t
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _looks, _signals
+from ansible_collections.nomadic.lxc.plugins.module_utils import _looks, _signals, _waits
 
-# Entered while a job only waits.
-Idle = t.Callable[[], t.ContextManager[None]]
-Job = t.Callable[[int, Idle], t.Any]
+Job = t.Callable[[int, _waits.Waits], t.Any]
 Done = t.Callable[[int, t.Any], None]
 
 
@@ -23,6 +21,10 @@ class Lost(Exception):
     def __init__(self, msg: str, fault: str | None = None) -> None:
         super().__init__(msg)
         self.fault = fault
+
+
+class Later(Exception):
+    """A job that was begun while another one waits, and would wait for what others do: two such could wait for each other."""
 
 
 def run(

@@ -103,17 +103,22 @@ def _remove_unheld(path: str) -> None:
 
 @contextlib.contextmanager
 def held(
-    path: str, what: str, wait: float | None = None, shared: bool = False, inherited: bool = True
+    path: str,
+    what: str,
+    wait: float | None = None,
+    shared: bool = False,
+    inherited: bool = True,
+    pause: t.Callable[[float], None] = time.sleep,
 ) -> t.Iterator[int]:
     """Hold the lock; yields its descriptor, which a child that inherits it holds on. Raises LockTimeoutError, and
     LxcTaskError where the lock could be somebody else's.
 
     ``wait``: seconds; where it is 0, it may also fail because others let it go at this moment. ``shared``: with others that share
-    it too, but with none that holds it alone. ``inherited``: whether there may be children that do.
+    it too, but with none that holds it alone. ``inherited``: whether there may be children that do. ``pause``: see _waits.
     """
     limit = WAIT if wait is None else wait
     deadline = time.monotonic() + limit
-    pause = _FIRST_PAUSE
+    seconds = _FIRST_PAUSE
     descriptor: int | None = None
     try:
         while True:
@@ -126,8 +131,8 @@ def held(
                     f"another call, or a template that it left over, has worked on {what} for {limit:g} seconds",
                     hint=f"try again when it is done; `fuser {path}` tells which processes hold the lock",
                 )
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause(seconds)
+            seconds = min(2 * seconds, _LONGEST_PAUSE)
         if inherited:
             os.set_inheritable(descriptor, True)
         yield descriptor

@@ -16,11 +16,12 @@ import os
 import select
 import signal
 import socket
+import time
 import traceback
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.nomadic.lxc.plugins.module_utils import _fork, _jobs, _signals
+from ansible_collections.nomadic.lxc.plugins.module_utils import _fork, _jobs, _signals, _waits
 
 # How many workers there may be for each that works, since the others wait.
 _WAITING = 16
@@ -28,17 +29,23 @@ _WAITING = 16
 # ones do first takes longer, since they begin with copies of pages.
 _LONG = 0.01
 _FIRST = 0.05
+# Seconds: by the pause before its next look, who waits has waited for as long.
+_REAL = 0.002
+# How many jobs a worker has at most, each within one that waits: Python bounds how deep calls go.
+_DEEPEST = 32
+# What is told a worker for which there is no other job.
+_NONE = "none"
 
 
 @dataclass
 class _Worker:
-    """``job``: the number of the one that it does; None while it has none. ``told``: whether it has told anything yet.
+    """``jobs``: the numbers of those that it does: one that waits, and others meanwhile. ``told``: whether it has told anything yet.
     ``buffer``: a message of which the end is due.
     """
 
     pid: int
     channel: socket.socket
-    job: int | None = None
+    jobs: list[int] = field(default_factory=list)
     idle: bool = False
     told: bool = False
     buffer: bytearray = field(default_factory=bytearray)
@@ -54,6 +61,9 @@ class Pool:
         self._workers: dict[int, _Worker] = {}
         self._poll = select.poll()
         self._first = self._at_once = at_first
+        # Those that a worker has are its own: each gets a share.
+        self._most = min(_DEEPEST, len(waiting) // parallel)
+        self._ends = False
 
     def work(self) -> None:
         """Do what is due. A signal is heard while nothing is known that has not been told."""
@@ -68,26 +78,37 @@ class Pool:
             ready = self._wait()
 
     def _working(self) -> bool:
-        return any(worker.job is not None for worker in self._workers.values())
+        return any(worker.jobs for worker in self._workers.values())
 
     def _busy(self) -> int:
-        return sum(worker.job is not None and not worker.idle for worker in self._workers.values())
+        return sum(bool(worker.jobs) and not worker.idle for worker in self._workers.values())
 
     def _give(self, number: int) -> bool:
-        worker = next((worker for worker in self._workers.values() if worker.job is None), None)
+        worker = next((worker for worker in self._workers.values() if not worker.jobs), None)
         if worker is None:
             if len(self._workers) >= _WAITING * self._parallel:
                 return False
             worker = self._fork()
-        worker.job, worker.idle = number, False
-        with contextlib.suppress(OSError):  # one that has died is found when it is read
-            worker.channel.sendall(f"{number}\n".encode())
+        worker.jobs.append(number)
+        self._send(worker, str(number))
         return True
+
+    def _send(self, worker: _Worker, word: str) -> None:
+        with contextlib.suppress(OSError):  # one that has died is found when it is read
+            worker.channel.sendall(f"{word}\n".encode())
+
+    def _answer(self, worker: _Worker) -> None:
+        """Give another job to one whose job waits for something."""
+        if self._waiting and not self._ends and len(worker.jobs) < self._most:
+            worker.jobs.append(self._waiting.popleft())
+            self._send(worker, str(worker.jobs[-1]))
+        else:
+            self._send(worker, _NONE)
 
     def _fork(self) -> _Worker:
         ours, theirs = socket.socketpair()
         others = [worker.channel.fileno() for worker in self._workers.values()]
-        pid = _fork.start(lambda: _serve(theirs, self._job), [ours.fileno(), *others])
+        pid = _fork.start(lambda: _Serving(theirs, self._job).serve(), [ours.fileno(), *others])
         theirs.close()
         worker = _Worker(pid, ours)
         self._workers[ours.fileno()] = worker
@@ -125,7 +146,14 @@ class Pool:
         if "idle" in message:
             worker.idle = message["idle"]
             return
-        number, worker.job, worker.idle = t.cast(int, worker.job), None, False
+        if "waits" in message:
+            self._answer(worker)
+            return
+        number, worker.idle = message["number"], False
+        worker.jobs.remove(number)
+        if "later" in message:
+            self._waiting.append(number)
+            return
         lost = message.get("lost")
         self._done(number, message["result"] if lost is None else _jobs.Lost(*lost))
 
@@ -134,12 +162,13 @@ class Pool:
         self._poll.unregister(descriptor)
         worker.channel.close()
         status = os.waitpid(worker.pid, 0)[1]
-        if worker.job is not None:
+        for number in worker.jobs:
             how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"status {os.WEXITSTATUS(status)}"
-            self._done(worker.job, _jobs.Lost(f"the process that worked on it ended with {how}"))
+            self._done(number, _jobs.Lost(f"the process that worked on it ended with {how}"))
 
     def end(self) -> None:
         """Have the jobs that were begun undone, and wait for that."""
+        self._ends = True
         for worker in self._workers.values():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(worker.pid, signal.SIGTERM)
@@ -155,38 +184,68 @@ class Pool:
         self._workers.clear()
 
 
-def _serve(channel: socket.socket, job: _jobs.Job) -> None:
+class _Serving:
     """A worker's life: a number, a job, a message. It ends when its caller does, but not before its job.
 
     A signal interrupts its job, which undoes what it did; the worker itself ends without a channel.
     """
 
-    def tell(**message: t.Any) -> None:
+    def __init__(self, channel: socket.socket, job: _jobs.Job) -> None:
+        self._channel, self._job = channel, job
+        self._numbers = channel.makefile("rb")
+        self._waits = _waits.Waits(self._idle, self._pause)
+        # Whether one that waits may have another.
+        self._more = True
+
+    def serve(self) -> None:
+        """Do what is told."""
+        for line in self._numbers:
+            self._more = True
+            _signals.over()
+            self._do(int(line), self._waits)
+
+    def _do(self, number: int, waits: _waits.Waits) -> bool:
+        """Do a job; whether it has come to an end."""
+        message = _done(self._job, number, waits)
+        self._tell(number=number, **message)
+        return "later" not in message
+
+    def _tell(self, **message: t.Any) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError), _signals.held():
-            channel.sendall(json.dumps(message).encode() + b"\n")
+            self._channel.sendall(json.dumps(message).encode() + b"\n")
 
     @contextlib.contextmanager
-    def idle() -> t.Iterator[None]:
-        tell(idle=True)
+    def _idle(self) -> t.Iterator[None]:
+        self._tell(idle=True)
         try:
             yield
         finally:
-            tell(idle=False)
+            self._tell(idle=False)
 
-    with channel.makefile("rb") as numbers:
-        for line in numbers:
-            tell(**_done(job, int(line), idle))
+    def _pause(self, seconds: float) -> None:
+        """Do another job, within the one that waits; wait for what is over in a moment, or where there is none."""
+        if seconds < _REAL or not self._more:
+            time.sleep(seconds)
+            return
+        with _signals.held():
+            self._tell(waits=True)
+            word = self._numbers.readline().decode().strip()
+            self._more = word.isdecimal() and self._do(int(word), self._waits._replace(turn=0.0))
+        # The one within has done what a signal asked of it.
+        _signals.check()
 
 
-def _done(job: _jobs.Job, number: int, idle: _jobs.Idle) -> dict[str, t.Any]:
+def _done(job: _jobs.Job, number: int, waits: _waits.Waits) -> dict[str, t.Any]:
     """A job's message."""
     message: dict[str, t.Any] | None = None
     try:
         with _signals.heard():
-            message = {"result": job(number, idle)}
+            message = {"result": job(number, waits)}
     except _signals.Interrupted as interrupted:
         # Jobs undo what they did. It came before it began, or when it was done.
         return message or {"lost": [f"{interrupted}, when no step was under way: nothing is half done", None]}
+    except _jobs.Later:
+        return {"later": True}
     except Exception as error:  # noqa: BLE001  # pylint: disable=broad-except # it is told, as that job's
         return {"lost": [f"{type(error).__name__}: {error}", traceback.format_exc()]}
     return message

@@ -10,7 +10,6 @@ cgroup.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import time
@@ -28,6 +27,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _starter,
     _starter_program,
     _text,
+    _waits,
 )
 
 # A start includes the container's own hooks.
@@ -49,7 +49,7 @@ _LETTERS = 1500
 
 class Runtime(_loading.Loading):
     """The containers of one LXC path. ``lock``: the descriptor of the call's lock.
-    ``hidden``: values that no word of liblxc's or of a template's may show. ``idle``: entered while nothing is done but wait.
+    ``hidden``: values that no word of liblxc's or of a template's may show. ``waits``: see _waits.
     ``notes``: of the call, where this task is one of several.
     """
 
@@ -58,12 +58,12 @@ class Runtime(_loading.Loading):
         lxc_path: str,
         lock: int | None = None,
         hidden: t.Iterable[str] = (),
-        idle: t.Callable[[], t.ContextManager[None]] = contextlib.nullcontext,
+        waits: _waits.Waits = _waits.ALONE,
         notes: _notes.Notes | None = None,
     ) -> None:
         super().__init__(lxc_path)
         self.lock = lock
-        self.idle = idle
+        self.waits = waits
         self.notes = notes
         # Shorter ones are no secrets, and would make every sentence unreadable.
         self.hidden = sorted((value for value in hidden if len(value) > 2), key=len, reverse=True)
@@ -168,7 +168,7 @@ class Runtime(_loading.Loading):
             # Many end at once: to have others work meanwhile costs more than that.
             ended = _proc.wait_for_exit(init, min(timeout, _SOON))
             if not ended and timeout > _SOON:
-                with self.idle():
+                with self.waits.idle():
                     ended = _proc.wait_for_exit(init, timeout - _SOON)
             if ended and self._stopped(container, init):
                 return False

@@ -21,11 +21,31 @@ class Interrupted(BaseException):
     """A signal asked the module to end; what it did is undone first."""
 
 
+# Those that came.
+_came: list[int] = []
+
+
 def _interrupt(number: int, _frame: t.Any) -> t.NoReturn:
     # A terminal, or a caller, may send several: who ends already has nothing to gain by a second, and an undo to lose.
     for other in ENDING:
         signal.signal(other, signal.SIG_IGN)
-    raise Interrupted(f"the module was ended by signal {number}")
+    _came.append(number)
+    raise _interrupted()
+
+
+def _interrupted() -> Interrupted:
+    return Interrupted(f"the module was ended by signal {_came[0]}")
+
+
+def over() -> None:
+    """Say that all is done that was asked for by those that came."""
+    _came.clear()
+
+
+def check() -> None:
+    """Raise Interrupted where that has come already, and what was done for it was only a part of all that is done."""
+    if _came:
+        raise _interrupted()
 
 
 @contextlib.contextmanager
@@ -40,6 +60,7 @@ def interruptible() -> t.Iterator[None]:
     finally:
         for number, handler in zip(ENDING, before):
             signal.signal(number, handler)
+        over()
 
 
 @contextlib.contextmanager
@@ -63,5 +84,8 @@ def heard() -> t.ContextManager[None]:
 
 def forget() -> None:
     """Drop those that wait: what they ask for was done."""
-    while signal.sigtimedwait(ENDING, 0) is not None:
-        pass
+    while True:
+        info = signal.sigtimedwait(ENDING, 0)
+        if info is None:
+            return
+        _came.append(info.si_signo)

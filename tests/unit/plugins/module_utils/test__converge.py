@@ -10,11 +10,13 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils import _liblxc, _lock
-from ansible_collections.nomadic.lxc.plugins.module_utils._converge import converge, diff, view
-from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils import _liblxc, _lock, _waits
+from ansible_collections.nomadic.lxc.plugins.module_utils._converge import converge, diff, look, view
+from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LockTimeoutError, LxcTaskError
+from ansible_collections.nomadic.lxc.plugins.module_utils._notes import Notes
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import Exit
 from ansible_collections.nomadic.lxc.plugins.module_utils._steps import Plan
+from ansible_collections.nomadic.lxc.plugins.module_utils._tree import Paths
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.builders import (
     made,
     nothing,
@@ -86,3 +88,25 @@ def test_a_signal_that_ends_the_wait_for_a_turn_is_told(monkeypatch: pytest.Monk
         assert signal.getsignal(number) is signal.SIG_IGN
     finally:
         signal.signal(number, former)
+
+
+@pytest.mark.parametrize("turn", [None, 0.0])
+def test_how_long_another_call_is_waited_for(monkeypatch: pytest.MonkeyPatch, turn: float | None) -> None:
+    def busy(_path: str, _what: str, wait: float | None, inherited: bool) -> t.NoReturn:
+        assert inherited
+        raise LockTimeoutError(f"for {wait} seconds")
+
+    monkeypatch.setattr(_liblxc, "default_lxc_path", lambda: "/var/lib/lxc")
+    monkeypatch.setattr(_lock, "held", busy)
+    with pytest.raises(LockTimeoutError, match=f"for {turn} seconds"):
+        converge(params(name="web", state="stopped"), False, _waits.ALONE._replace(turn=turn))
+
+
+def test_a_look_waits_for_no_other_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(_path: str, _what: str, wait: float | None, inherited: bool) -> t.NoReturn:
+        assert (wait, inherited) == (0.0, False)
+        raise LockTimeoutError("another call works on it")
+
+    monkeypatch.setattr(_liblxc, "default_lxc_path", lambda: "/var/lib/lxc")
+    monkeypatch.setattr(_lock, "held", busy)
+    assert look(params(name="web", state="stopped"), False, Notes(), Paths()) is None

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import threading
 import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils import _do_image, _image, _images, _lock, _runtime
+from ansible_collections.nomadic.lxc.plugins.module_utils import _do_image, _image, _images, _lock, _runtime, _waits
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._image import Recipe
 from ansible_collections.nomadic.lxc.plugins.module_utils._states import STOPPED
@@ -37,6 +40,7 @@ class Host:
                 self.lxc_path = lxc_path
                 self.hidden: list[str] = []
                 self.notes = None
+                self.waits = _waits.ALONE
 
             def directory(self, name: str) -> str:
                 return os.path.join(lxc_path, name)
@@ -99,6 +103,62 @@ def test_an_image_is_built_once(host: Host) -> None:
     assert [(it["id"], it["whole"], it["containers"], it["build"]) for it in told] == [
         (RECIPE.id, True, [], manifest.build)
     ]
+
+
+@contextlib.contextmanager
+def another(host: Host, how: int) -> t.Iterator[t.Callable[[], None]]:
+    """Another call has the image's lock, until what is yielded is called."""
+    file = _lock.lock_file("image", RECIPE.id, _image.images_directory(host.path))
+    os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
+    with open(file, "a", encoding="ascii") as opened:
+        fcntl.flock(opened, how)
+        yield opened.close
+
+
+def _ensured(runtime: t.Any) -> None:
+    _do_image.ensure(RECIPE, runtime)
+
+
+def _held(runtime: t.Any) -> None:
+    with _do_image.held(RECIPE, runtime):
+        pass
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("use", [_ensured, _held])
+def test_while_it_is_built_something_else_is_done(host: Host, use: t.Callable[[t.Any], None], there: bool) -> None:
+    if there:
+        host.ensure()
+    runtime = host.runtime(host.path)
+    pauses: list[float] = []
+    with another(host, fcntl.LOCK_EX) as let_go:
+
+        def pause(seconds: float) -> None:
+            pauses.append(seconds)
+            if len(pauses) == 3:
+                let_go()
+
+        runtime.waits = _waits.ALONE._replace(pause=pause)
+        use(runtime)
+    assert len(pauses) == 3
+    assert host.runs == 1
+
+
+@pytest.mark.parametrize("use", [_ensured, _held])
+def test_who_clones_it_is_not_waited_for(host: Host, use: t.Callable[[t.Any], None]) -> None:
+    host.ensure()
+    runtime = host.runtime(host.path)
+    runtime.waits = _waits.Waits(contextlib.nullcontext, lambda _seconds: pytest.fail("it waited"))
+    with another(host, fcntl.LOCK_SH):
+        use(runtime)
+    assert host.runs == 1
+
+
+def test_who_only_looks_is_waited_for_where_it_is_not_there(host: Host) -> None:
+    with another(host, fcntl.LOCK_SH) as let_go:
+        threading.Timer(0.2, let_go).start()
+        assert host.ensure() == "printed"
+    assert host.runs == 1
 
 
 def _remove_file(image: Path) -> None:

@@ -208,6 +208,26 @@ def test_it_is_waited_for(tmp_path: Path) -> None:
         assert 0.25 <= time.monotonic() - start < 5
 
 
+def test_meanwhile_something_else_can_be_done(tmp_path: Path) -> None:
+    """And it is asked for at once after that, however long it took."""
+    file = str(tmp_path / "lock")
+    other = os.open(file, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 4:
+            time.sleep(0.3)
+            os.close(other)
+
+    with held(file, "x", wait=0.2, pause=pause):
+        pass
+    assert pauses == sorted(pauses)
+    assert len(pauses) == 4
+    assert 0 < pauses[0] < pauses[-1] <= 0.1
+
+
 @pytest.mark.parametrize("inherits", [True, False])
 def test_a_program_that_inherits_it_holds_it_on(tmp_path: Path, inherits: bool) -> None:
     """As a template does that was left over from a killed call."""

@@ -12,7 +12,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils import _fork, _jobs, _looks
+from ansible_collections.nomadic.lxc.plugins.module_utils import _fork, _jobs, _looks, _waits
 from ansible_collections.nomadic.lxc.plugins.module_utils._signals import Interrupted, interruptible
 from ansible_collections.nomadic.lxc.tests.unit.plugins.module_utils.processes import children, linger, until
 
@@ -151,7 +151,7 @@ def test_what_is_left_is_done_as_a_job() -> None:
     def look(number: int) -> str | None:
         return None if number == 7 else f"{number} was looked at"
 
-    def job(number: int, _idle: _jobs.Idle) -> str:
+    def job(number: int, _waits: _waits.Waits) -> str:
         return f"{number} was done {len(prepared)}"
 
     _jobs.run(11, job, 2, found.__setitem__, look, lambda: prepared.append(1))

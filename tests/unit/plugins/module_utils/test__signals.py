@@ -62,3 +62,29 @@ def test_who_holds_them_can_hear_them() -> None:
             hit()
         hit()
         _signals.forget()
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_what_was_done_for_a_part_is_still_asked_of_all(forgotten: bool) -> None:
+    """And once that is done it is over."""
+    with _signals.interruptible():
+        _signals.check()
+        if forgotten:
+            with _signals.held():
+                hit(signal.SIGHUP)
+                _signals.forget()
+        else:
+            with pytest.raises(_signals.Interrupted):
+                hit(signal.SIGHUP)
+        for _time in range(2):
+            with pytest.raises(_signals.Interrupted, match=f"signal {int(signal.SIGHUP)}"):
+                _signals.check()
+    _signals.check()
+
+
+def test_for_what_comes_after_it_was_not_meant() -> None:
+    with _signals.interruptible():
+        with pytest.raises(_signals.Interrupted):
+            hit()
+        _signals.over()
+        _signals.check()
