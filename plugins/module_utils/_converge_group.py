@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import typing as t
@@ -18,6 +19,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _jobs,
     _kept,
     _liblxc,
+    _lock,
     _names,
     _notes,
     _tree,
@@ -63,7 +65,8 @@ def converge_group(params: _group.Params, check_mode: bool, log: t.Callable[[str
 
     # Of the rows that would build an image the first one says so: that calls tell the same, they are looked at one by one.
     parallel = 1 if check_mode else params["parallel"] or 2 * len(os.sched_getaffinity(0))
-    _jobs.run(len(rows), job, parallel, done, look, before)
+    with contextlib.nullcontext() if check_mode else _lock.staying():
+        _jobs.run(len(rows), job, parallel, done, look, before)
     pruned: list[str] = []
     troubles: list[str] = []
     # The tasks are done: what became of them is told all the same.

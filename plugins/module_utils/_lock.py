@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Calls on one container take turns: a lock by flock(2), held as long as a process that inherited it lives.
 
-The last one that lets it go removes its file.
+The last one that lets it go removes its file; or a call for many tasks at its end, where they had it in turn.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ WAIT = 300.0
 _FIRST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.02
 _FLAGS = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+# Kinds that tasks have in turn.
+_COMMON = ("alloc-", "image-")
+# Whether the files of those stay.
+_stay = False
 
 
 def lock_file(kind: str, name: str, place: str) -> str:
@@ -102,6 +106,25 @@ def _remove_unheld(path: str) -> None:
 
 
 @contextlib.contextmanager
+def staying() -> t.Iterator[None]:
+    """Let the files of the locks that tasks have in turn stay, in processes that are forked meanwhile, too: to make and remove one
+    takes longer than what is done under it. At the end all go that nobody holds, what a call that was killed has left, too.
+    """
+    global _stay
+    _stay = True
+    try:
+        yield
+    finally:
+        _stay = False
+        # Where nothing could be held nothing is left.
+        with _signals.held(), contextlib.suppress(OSError, _errors.LxcTaskError):
+            _refuse_foreign(DIRECTORY)
+            for name in os.listdir(DIRECTORY):
+                if name.startswith(_COMMON):
+                    _remove_unheld(os.path.join(DIRECTORY, name))
+
+
+@contextlib.contextmanager
 def held(
     path: str,
     what: str,
@@ -139,7 +162,9 @@ def held(
     finally:
         if descriptor is not None:
             with _signals.held():
-                if inherited or shared:
+                if _stay and os.path.basename(path).startswith(_COMMON):
+                    os.close(descriptor)
+                elif inherited or shared:
                     os.close(descriptor)
                     _remove_unheld(path)
                 else:

@@ -17,7 +17,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.nomadic.lxc.plugins.module_utils import _signals
+from ansible_collections.nomadic.lxc.plugins.module_utils import _lock, _signals
 from ansible_collections.nomadic.lxc.plugins.module_utils._errors import LockTimeoutError, LxcTaskError
 from ansible_collections.nomadic.lxc.plugins.module_utils._lock import DIRECTORY, WAIT, held, lock_file
 from ansible_collections.nomadic.lxc.plugins.module_utils._tree import remove
@@ -226,6 +226,63 @@ def test_meanwhile_something_else_can_be_done(tmp_path: Path) -> None:
     assert pauses == sorted(pauses)
     assert len(pauses) == 4
     assert 0 < pauses[0] < pauses[-1] <= 0.1
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_files_of_those_that_tasks_have_in_turn_can_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    """Until the end, when also those go that others have left, but none that somebody holds."""
+    monkeypatch.setattr(_lock, "DIRECTORY", str(tmp_path))
+    common = [_lock.lock_file(kind, "web", "/srv") for kind in ("alloc", "image")]
+    task, left, used = (
+        _lock.lock_file(*which, "/srv") for which in (("task", "web"), ("alloc", "db"), ("image", "db"))
+    )
+    for _times in range(2):
+        Path(left).touch()
+        Path(used).touch()
+        with open(used, encoding="ascii") as somebodys:
+            fcntl.flock(somebodys, fcntl.LOCK_SH)
+            with _lock.staying():
+                for file in (*common, task):
+                    with held(file, "x", wait=0, shared=shared):
+                        pass
+                assert all(os.path.exists(file) for file in common)
+                assert not os.path.exists(task)
+                with held(common[0], "x", wait=0), pytest.raises(LockTimeoutError), held(common[0], "x", wait=0):
+                    raise AssertionError("two hold it")
+            assert [str(path) for path in tmp_path.iterdir()] == [used]
+        with held(common[0], "x", wait=0):
+            pass
+        assert not os.path.exists(common[0])
+
+
+def test_where_nothing_was_held_nothing_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_lock, "DIRECTORY", str(tmp_path / "locks"))
+    with _lock.staying():
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("made", ["link", "file", "somebody's"])
+def test_in_a_directory_of_somebody_else_nothing_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: str
+) -> None:
+    locks, other = tmp_path / "locks", tmp_path / "other"
+    monkeypatch.setattr(_lock, "DIRECTORY", str(locks))
+    other.mkdir(mode=0o700)
+    (other / "alloc-a.lock").touch()
+    if made == "link":
+        locks.symlink_to(other)
+    elif made == "file":
+        locks.touch()
+    else:
+        other.rename(locks)
+        os.chown(locks, 1000, 0)
+    before = sorted(tmp_path.rglob("*"))
+    with _lock.staying():
+        pass
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize("inherits", [True, False])
