@@ -183,6 +183,13 @@ SOUND_JSON = st.recursive(
     lambda values: st.one_of(st.lists(values, max_size=3), st.dictionaries(WORDS, values, max_size=3)),
     max_leaves=5,
 )
+# Two of them are read of every record, and are what they must be.
+NEEDED = {"kill_timeout": st.integers(), "alloc_dir": WORDS}
+OPTIONS = st.builds(
+    lambda others, needed: {**others, **needed},
+    st.dictionaries(WORDS.filter(lambda word: word not in NEEDED), SOUND_JSON, max_size=3),
+    st.fixed_dictionaries({}, optional=NEEDED),
+)
 INITS = st.one_of(st.none(), st.builds(InitId, st.integers(), st.integers(), WORDS))
 RECORDS = st.builds(
     Record,
@@ -190,7 +197,7 @@ RECORDS = st.builds(
     st.one_of(st.none(), WORDS),
     st.sampled_from([MAKING, READY]),
     WORDS,
-    st.dictionaries(WORDS, SOUND_JSON, max_size=3),
+    OPTIONS,
     st.dictionaries(WORDS, SOUND_JSON, max_size=3),
     st.lists(st.tuples(WORDS, WORDS), max_size=3).map(tuple),
     INITS,
