@@ -87,7 +87,10 @@ def runs_elsewhere(directory: str, record: _record.Record) -> _proc.InitId | Non
 
     The record knows the init of the last start of ours, a hook's file that of the last start, also after a reboot.
     """
-    return next((init for init in (record.init, read_run(directory)) if _proc.alive(init)), None)
+    if _proc.alive(record.init):
+        return record.init
+    run = read_run(directory)
+    return run if _proc.alive(run) else None
 
 
 def parse_run(text: str) -> _proc.InitId | None:

@@ -162,11 +162,10 @@ def held(
     finally:
         if descriptor is not None:
             with _signals.held():
-                if _stay and os.path.basename(path).startswith(_COMMON):
+                if inherited or shared:
                     os.close(descriptor)
-                elif inherited or shared:
-                    os.close(descriptor)
-                    _remove_unheld(path)
+                    if not (_stay and os.path.basename(path).startswith(_COMMON)):
+                        _remove_unheld(path)
                 else:
                     with contextlib.suppress(OSError):
                         os.unlink(path)

@@ -84,8 +84,5 @@ def heard() -> t.ContextManager[None]:
 
 def forget() -> None:
     """Drop those that wait: what they ask for was done."""
-    while True:
-        info = signal.sigtimedwait(ENDING, 0)
-        if info is None:
-            return
+    while (info := signal.sigtimedwait(ENDING, 0)) is not None:
         _came.append(info.si_signo)

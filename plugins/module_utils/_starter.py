@@ -30,7 +30,7 @@ from ansible_collections.nomadic.lxc.plugins.module_utils import (
     _tree,
 )
 
-# What is told of a start where it was killed, or could not fork.
+# What is told of a start where it was killed, or could not load what it needs.
 ENDED = "the process that starts containers has ended"
 # Bytes of an answer, which is a digit.
 _LONGEST = 64
